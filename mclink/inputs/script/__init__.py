@@ -1,0 +1,1 @@
+"""The linker-script language: ast (the tree), lexer, parser, evaluate (expressions), unparse."""
