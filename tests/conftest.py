@@ -1,0 +1,66 @@
+"""Fixtures of the behaviour tests: ``tc``, a Toolchain for one target with the linker under test."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.linker import find_linker, find_peer
+from harness.targets import enabled_targets
+from harness.toolchain import Toolchain
+
+
+@pytest.fixture(scope="session")
+def session_dir(tmp_path_factory):
+    """A folder that all the workers of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@pytest.fixture(scope="session")
+def object_cache(session_dir):
+    path = Path(os.environ.get("MCLINK_TEST_CACHE") or session_dir / "objects")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def linker(session_dir):
+    """The linker under test."""
+    return find_linker(session_dir / "under-test")
+
+
+@pytest.fixture(scope="session")
+def peers(session_dir):
+    return {name: find_peer(name, session_dir / name) for name in ("ld.bfd",)}
+
+
+@pytest.fixture
+def tc(target, linker, peers, object_cache, tmp_path):
+    return Toolchain(target, linker, tmp_path, object_cache, peers)
+
+
+def pytest_generate_tests(metafunc):
+    if "target" not in metafunc.fixturenames:
+        return
+    rows = enabled_targets()
+    for mark in metafunc.definition.iter_markers("targets"):
+        rows = [t for t in rows if t.name in mark.args]
+    for mark in metafunc.definition.iter_markers("needs"):
+        rows = [t for t in rows if t.features.issuperset(mark.args)]
+    metafunc.parametrize("target", rows, ids=[t.name for t in rows])
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what the peer under test is said to lack; mclink itself is excused nothing."""
+    if not os.environ.get("MCLINK_TEST_LD") or os.environ["MCLINK_TEST_LD"] == "tree":
+        return
+    import tempfile
+    with tempfile.TemporaryDirectory() as folder:
+        flavour = find_linker(Path(folder)).flavour
+    if flavour == "mclink":
+        return
+    lacking = [i for i in items if any(flavour in m.kwargs for m in i.iter_markers("lacks"))]
+    config.hook.pytest_deselected(items=lacking)
+    items[:] = [i for i in items if i not in lacking]

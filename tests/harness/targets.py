@@ -1,0 +1,74 @@
+"""The targets of the behaviour tests, one row each.
+
+A test asks for the fixture ``tc`` and runs once for every enabled target that has what it needs. The environment
+variable MCLINK_TEST_TARGETS (names with commas, or "all") chooses among the rows; the default is ENABLED.
+"""
+
+import os
+
+
+class Target:
+    """One row: how to compile for a machine, how to run its programs, and what its ABI has."""
+
+    __slots__ = ("name", "triple", "emulation", "machine", "bits", "little", "cflags", "qemu", "loader", "reloc_prefix",
+                 "features", "packages")
+
+    def __init__(self, name, triple, emulation, machine, bits, little, loader, reloc_prefix, features, cflags=(), qemu=None,
+                 packages=()):
+        self.name = name                    # short name, used in test ids
+        self.triple = triple                # GNU triple: prefix of the cross tools, folder of the sysroot
+        self.emulation = emulation          # -m argument of GNU ld
+        self.machine = machine              # e_machine as pyelftools spells it
+        self.bits = bits                    # 32 or 64
+        self.little = little                # byte order of data
+        self.cflags = tuple(cflags)         # flags every compilation needs
+        self.qemu = qemu                    # user-mode emulator, None when the host runs it
+        self.loader = loader                # program interpreter
+        self.reloc_prefix = reloc_prefix    # "R_X86_64_"
+        self.features = frozenset(features)
+        self.packages = tuple(packages)     # Debian packages beyond requirements-apt.txt
+
+    @property
+    def native(self):
+        return self.qemu is None
+
+
+_ALL = ("ifunc", "relr", "static-pie", "copy", "rela", "gnu-hash", "tls-static")
+
+TARGETS = {t.name: t for t in (
+    Target("amd64", "x86_64-linux-gnu", "elf_x86_64", "EM_X86_64", 64, True, "/lib64/ld-linux-x86-64.so.2", "R_X86_64_",
+           _ALL + ("tlsdesc", "large-model", "gdb", "noplt")),
+    Target("i386", "i686-linux-gnu", "elf_i386", "EM_386", 32, True, "/lib/ld-linux.so.2", "R_386_",
+           ("ifunc", "relr", "static-pie", "copy", "gnu-hash", "tls-static", "tlsdesc", "noplt"), qemu="qemu-i386",
+           packages=("gcc-i686-linux-gnu", "g++-i686-linux-gnu", "qemu-user")),
+    Target("aarch64", "aarch64-linux-gnu", "aarch64linux", "EM_AARCH64", 64, True, "/lib/ld-linux-aarch64.so.1", "R_AARCH64_",
+           _ALL + ("tlsdesc",), qemu="qemu-aarch64",
+           packages=("gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu", "qemu-user")),
+    Target("armhf", "arm-linux-gnueabihf", "armelf_linux_eabi", "EM_ARM", 32, True, "/lib/ld-linux-armhf.so.3", "R_ARM_",
+           ("ifunc", "copy", "gnu-hash", "tls-static"), qemu="qemu-arm",
+           packages=("gcc-arm-linux-gnueabihf", "g++-arm-linux-gnueabihf", "qemu-user")),
+    Target("mips", "mips-linux-gnu", "elf32btsmip", "EM_MIPS", 32, False, "/lib/ld.so.1", "R_MIPS_",
+           ("copy", "tls-static"), qemu="qemu-mips",
+           packages=("gcc-mips-linux-gnu", "g++-mips-linux-gnu", "qemu-user")),
+    Target("mipsel", "mipsel-linux-gnu", "elf32ltsmip", "EM_MIPS", 32, True, "/lib/ld.so.1", "R_MIPS_",
+           ("copy", "tls-static"), qemu="qemu-mipsel",
+           packages=("gcc-mipsel-linux-gnu", "g++-mipsel-linux-gnu", "qemu-user")),
+    Target("mips64el", "mips64el-linux-gnuabi64", "elf64ltsmip", "EM_MIPS", 64, True, "/lib64/ld.so.1", "R_MIPS_",
+           ("copy", "rela", "tls-static"), qemu="qemu-mips64el",
+           packages=("gcc-mips64el-linux-gnuabi64", "g++-mips64el-linux-gnuabi64", "qemu-user")),
+    Target("ppc64", "powerpc64-linux-gnu", "elf64ppc", "EM_PPC64", 64, False, "/lib64/ld64.so.1", "R_PPC64_",
+           ("ifunc", "copy", "rela", "gnu-hash", "tls-static"), qemu="qemu-ppc64",
+           packages=("gcc-powerpc64-linux-gnu", "g++-powerpc64-linux-gnu", "qemu-user")),
+    Target("ppc64le", "powerpc64le-linux-gnu", "elf64lppc", "EM_PPC64", 64, True, "/lib64/ld64.so.2", "R_PPC64_",
+           _ALL, qemu="qemu-ppc64le",
+           packages=("gcc-powerpc64le-linux-gnu", "g++-powerpc64le-linux-gnu", "qemu-user")),
+)}
+
+ENABLED = ("amd64",)
+
+
+def enabled_targets():
+    """Return the Target rows this run covers."""
+    chosen = os.environ.get("MCLINK_TEST_TARGETS", "")
+    names = tuple(TARGETS) if chosen == "all" else tuple(n for n in chosen.split(",") if n) or ENABLED
+    return [TARGETS[n] for n in names]
