@@ -19,27 +19,68 @@ import sys
 # id -> (severity, text). The id is the name under which tests, documents and the core's fault
 # numbers know a message; the text is a str.format template over the fields of the report.
 # Modules that own more messages add theirs with `add_messages`.
+#
+# Fields have one meaning everywhere:
+#   file    what to call an input: a path, or archive(member)
+#   place   file:(section+0xoffset)
+#   symbol  a symbol's name as it is to be printed (demangled or not)
+#   type    the printed name of a relocation type, R_X86_64_PC32
+#   number  a raw number of the file: relocation type, symbol index, section index
+#   offset  bytes from the start of the file or section
+#   value, low, high   the number that did not fit and the closed range that it had to be in
 CATALOGUE = {
     # inputs
     "cannot-open": ("error", "cannot open {path}: {reason}"),
     "not-recognised": ("error", "{file}: file format not recognised"),
-    "bad-magic": ("error", "{file}: not an ELF file, an archive or a linker script"),
-    "truncated": ("error", "{file}: file is truncated: {what} ends at {end:#x}, the file at {size:#x}"),
-    "bad-field": ("error", "{file}: {what}: bad value {value:#x}"),
-    "wrong-machine": ("error", "{file} is incompatible with {target}"),
     "library-not-found": ("error", "unable to find library -l{name}"),
-    "lto-object": ("error", "{file}: is an LTO object and no compiler plugin can be loaded"),
+    "bad-header": ("error", "{file}: malformed ELF header or section header (section {number})"),
+    "truncated": ("error", "{file}: file is truncated or a table leaves it (at {offset:#x})"),
+    "bad-symbol": ("error", "{file}: invalid symbol {number}: bad name or section index"),
+    "bad-group": ("error", "{file}: malformed section group (section {number})"),
+    "bad-align": ("error", "{file}: section {number}: alignment {value:#x} is not a power of two"),
+    "bad-merge": ("error", "{place}: malformed mergeable section: size is not a multiple of "
+                           "the entry size, or the last string has no end"),
+    "bad-eh-frame": ("error", "{place}: malformed .eh_frame record"),
+    "bad-shared": ("error", "{file}: malformed dynamic section or version table"),
+    "bad-archive": ("error", "{file}: malformed archive (at {offset:#x})"),
+    "wrong-machine": ("error", "{file} is incompatible with {target}"),
+    "lto-object": ("error", "{file}: contains compiler IR (-flto) and no compiler plugin is loaded; "
+                            "compile it without -flto, or with -ffat-lto-objects"),
+    "no-memory": ("error", "out of memory"),
     # symbols
     "undefined-symbol": ("error", "undefined symbol: {symbol}"),
     "undefined-symbol-warning": ("warning", "undefined symbol: {symbol}"),
     "duplicate-symbol": ("error", "duplicate symbol: {symbol}"),
+    "discarded": ("error", "relocation refers to a symbol in a discarded section: {symbol}"),
+    "tls-mismatch": ("error", "{place}: relocation {type} does not fit the kind of {symbol}: "
+                              "one is thread-local and the other is not"),
     # relocations
-    "reloc-range": ("error", "{place}: relocation {type} out of range: {value} is not in [{low}, {high}]"),
-    "reloc-align": ("error", "{place}: relocation {type}: {value:#x} is not a multiple of {align}"),
     "reloc-unknown": ("error", "{place}: unknown relocation ({number})"),
-    "reloc-not-allowed": ("error", "{place}: relocation {type} against {symbol} cannot be used here"),
-    "reloc-bad-offset": ("error", "{place}: relocation {type} lies outside its section"),
-    "reloc-bad-symbol": ("error", "{place}: relocation {type} has an invalid symbol index {number}"),
+    "reloc-symbol": ("error", "{place}: relocation {type}: invalid symbol index {number}"),
+    "reloc-offset": ("error", "{place}: relocation {type} lies outside its section"),
+    "reloc-range": ("error", "{place}: relocation {type} out of range: "
+                             "{value} is not in [{low}, {high}]; references {symbol}"),
+    "reloc-align": ("error", "{place}: improper alignment for relocation {type}: "
+                             "{value:#x} is not aligned to {low} bytes"),
+    "needs-pic": ("error", "{place}: relocation {type} cannot be used against {symbol}; "
+                           "recompile with -fPIC"),
+    "textrel": ("error", "{place}: relocation {type} against {symbol} in a read-only section; "
+                         "recompile with -fPIC or pass -z notext"),
+    "copy-protected": ("error", "{place}: cannot preempt protected symbol {symbol}"),
+    "no-copy": ("error", "{place}: unresolvable relocation {type} against {symbol}; "
+                         "recompile with -fPIC or remove -z nocopyreloc"),
+    "bad-instruction": ("error", "{place}: relocation {type} is on an unexpected instruction"),
+}
+
+# Fault numbers of mclink/_core/fault.pxd -> catalogue id; the two lists are kept in step by a test.
+# Numbers from 64 up belong to the targets, which add theirs with `add_faults`.
+FAULTS = {
+    1: "truncated", 2: "bad-symbol", 3: "reloc-symbol", 4: "reloc-offset", 5: "reloc-unknown",
+    6: "undefined-symbol", 7: "reloc-range", 8: "discarded", 9: "needs-pic", 10: "textrel",
+    11: "copy-protected", 12: "tls-mismatch", 13: "reloc-align", 14: "bad-eh-frame",
+    15: "bad-merge", 16: "bad-group", 17: "bad-instruction", 18: "duplicate-symbol",
+    19: "bad-header", 20: "bad-shared", 21: "bad-archive", 22: "no-memory", 23: "no-copy",
+    24: "bad-align", 25: "lto-object", 26: "wrong-machine",
 }
 
 # SGR sequences, the colours that gcc, clang and lld gave these words.
@@ -63,6 +104,13 @@ def add_messages(rows):
     for key, row in rows.items():
         if CATALOGUE.setdefault(key, row) is not row and CATALOGUE[key] != row:
             raise ValueError(f"message {key!r} is in the catalogue already")
+
+
+def add_faults(rows):
+    """Enter a target's faults: fault number (64 and up) -> (catalogue id, severity, template)."""
+    for number, (key, severity, template) in rows.items():
+        add_messages({key: (severity, template)})
+        FAULTS[number] = key
 
 
 def format_message(key, fields):
@@ -166,13 +214,14 @@ class Diagnostics:
     def report_all(self, faults, describe):
         """Say what the core recorded.
 
-        `faults` is an iterable of tuples that start with (file, section, offset), integers, in any
-        order; `describe(fault)` gives (catalogue id, fields, lines). They are sorted first, so the
-        text is the same for any number of threads.
+        `faults` is an iterable of tuples that start with (file, fragment, offset, code), integers,
+        in any order; `describe(fault)` gives (fields, lines): the fields that row
+        FAULTS[code] of the catalogue asks for and the lines of the block. They are sorted first,
+        so the text is the same for any number of threads.
         """
         for fault in sorted(faults):
-            key, fields, lines = describe(fault)
-            self.report(key, *lines, **fields)
+            fields, lines = describe(fault)
+            self.report(FAULTS[fault[3]], *lines, **fields)
 
     # -- asking
 
