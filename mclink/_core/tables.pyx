@@ -1,0 +1,157 @@
+"""Level 1: allocation and life of a link's columns; see tables.pxd for what the rows mean."""
+from libc.stdlib cimport calloc, realloc, free, malloc
+from libc.string cimport memset
+from mclink._core.fault cimport Fault, Faults
+
+cdef extern from "<sys/mman.h>" nogil:
+    int munmap(void* address, size_t length)
+
+cdef enum:
+    FAULT_ROWS = 4096
+
+
+cdef void* grow(void* old, size_t item, size_t used, size_t capacity) except NULL:
+    """Reallocates to `capacity` items; the rows from `used` on are zero."""
+    cdef void* new = realloc(old, item * capacity)
+    if new == NULL:
+        raise MemoryError
+    memset(<char*>new + item * used, 0, item * (capacity - used))
+    return new
+
+
+cdef class Tables:
+    def __cinit__(self):
+        memset(&self.c, 0, sizeof(Columns))
+        self.buffers = []
+        self.mappings = []
+        self.c.faults = <Faults*>calloc(1, sizeof(Faults))
+        if self.c.faults == NULL:
+            raise MemoryError
+        self.c.faults.rows = <Fault*>calloc(FAULT_ROWS, sizeof(Fault))
+        if self.c.faults.rows == NULL:
+            raise MemoryError
+        self.c.faults.capacity = FAULT_ROWS
+        self.c.threads = 1
+        self.reserve_files(64)
+        self.reserve_frags(256)
+        self.reserve_globals(PARTITIONS * 16)
+        self.reserve_aux(64)
+        self.c.nfiles = 1
+        self.c.nfrags = 1
+        self.c.naux = 1
+        self.c.image.tlsld = -1
+        self.c.image.tlsdesc_got = -1
+
+    cdef int reserve_files(self, uint32_t extra) except -1:
+        """Makes room for `extra` more files; File pointers become invalid."""
+        cdef Columns* c = &self.c
+        cdef uint32_t need = c.nfiles + extra
+        if need > c.files_capacity:
+            need = max(need, c.files_capacity * 2)
+            c.files = <File*>grow(c.files, sizeof(File), c.files_capacity, need)
+            c.files_capacity = need
+        return 0
+
+    cdef int reserve_frags(self, uint32_t extra) except -1:
+        """Makes room for `extra` more fragments; Fragment pointers become invalid."""
+        cdef Columns* c = &self.c
+        cdef uint64_t need = <uint64_t>c.nfrags + extra
+        if need >= 0xfffffff0:
+            raise MemoryError("more than 4 G sections")
+        if need > c.frags_capacity:
+            need = max(need, <uint64_t>c.frags_capacity * 3 // 2)
+            c.frags = <Fragment*>grow(c.frags, sizeof(Fragment), c.frags_capacity, need)
+            c.frag_addr = <uint64_t*>grow(c.frag_addr, sizeof(uint64_t), c.frags_capacity, need)
+            c.frag_state = <uint8_t*>grow(c.frag_state, 1, c.frags_capacity, need)
+            c.frags_capacity = <uint32_t>need
+        return 0
+
+    cdef int reserve_globals(self, uint32_t total) except -1:
+        """Makes room for gids below `total`; Global pointers become invalid."""
+        cdef Columns* c = &self.c
+        if total > c.globals_capacity:
+            total = max(total, c.globals_capacity * 3 // 2)
+            c.globals = <Global*>grow(c.globals, sizeof(Global), c.globals_capacity, total)
+            c.gflags = <uint32_t*>grow(c.gflags, sizeof(uint32_t), c.globals_capacity, total)
+            c.gneeds = <uint8_t*>grow(c.gneeds, 1, c.globals_capacity, total)
+            c.gvalue = <uint64_t*>grow(c.gvalue, sizeof(uint64_t), c.globals_capacity, total)
+            c.globals_capacity = total
+        return 0
+
+    cdef int reserve_aux(self, uint32_t extra) except -1:
+        """Makes room for `extra` more aux rows; Aux pointers become invalid."""
+        cdef Columns* c = &self.c
+        cdef uint32_t need = c.naux + extra
+        if need > c.aux_capacity:
+            need = max(need, c.aux_capacity * 2)
+            c.aux = <Aux*>grow(c.aux, sizeof(Aux), c.aux_capacity, need)
+            c.aux_capacity = need
+        return 0
+
+    def configure(self, **values):
+        """Sets scalar settings of the columns by name: threads, shared_output, pic, dynamic_output,
+        relocatable, emit_relocs, swap, elf32, rela, z_now, z_text, z_nocopyreloc, use_relr, relax, machine.
+
+        Raises AttributeError for another name."""
+        cdef Columns* c = &self.c
+        for name, value in values.items():
+            if name == "threads": c.threads = value
+            elif name == "shared_output": c.shared_output = value
+            elif name == "pic": c.pic = value
+            elif name == "dynamic_output": c.dynamic_output = value
+            elif name == "relocatable": c.relocatable = value
+            elif name == "emit_relocs": c.emit_relocs = value
+            elif name == "swap": c.swap = value
+            elif name == "elf32": c.elf32 = value
+            elif name == "rela": c.rela = value
+            elif name == "z_now": c.z_now = value
+            elif name == "z_text": c.z_text = value
+            elif name == "z_nocopyreloc": c.z_nocopyreloc = value
+            elif name == "use_relr": c.use_relr = value
+            elif name == "relax": c.relax = value
+            elif name == "machine": c.machine = value
+            else:
+                raise AttributeError(name)
+
+    def faults(self):
+        """Drains the fault records: a list of tuples (file, frag, offset, code, type, gid, sym, value,
+        low, high), sorted, so that messages do not depend on threads."""
+        cdef Faults* f = self.c.faults
+        cdef int64_t n = min(f.count, f.capacity)
+        cdef int64_t i
+        rows = []
+        for i in range(n):
+            rows.append((f.rows[i].file, f.rows[i].frag, f.rows[i].offset, f.rows[i].code, f.rows[i].type,
+                         f.rows[i].gid, f.rows[i].sym, f.rows[i].value, f.rows[i].low, f.rows[i].high))
+        f.count = 0
+        rows.sort()
+        return rows
+
+    def __dealloc__(self):
+        cdef Columns* c = &self.c
+        cdef uint32_t i
+        if c.files != NULL:
+            for i in range(c.nfiles):
+                free(c.files[i].gids)
+                free(c.files[i].hashes)
+                free(c.files[i].groups)
+                free(c.files[i].group_gids)
+                free(c.files[i].local_needs)
+                free(c.files[i].local_aux)
+                free(c.files[i].owned)
+        free(c.files)
+        free(c.frags)
+        free(c.frag_addr)
+        free(c.frag_state)
+        free(c.globals)
+        free(c.gflags)
+        free(c.gneeds)
+        free(c.gvalue)
+        free(c.aux)
+        free(c.live)
+        free(c.shared)
+        if c.faults != NULL:
+            free(c.faults.rows)
+            free(c.faults)
+        for address, length in self.mappings:
+            munmap(<void*><size_t>address, <size_t>length)
