@@ -31,13 +31,14 @@ class Peer:
         return [word.format(threads=threads) for word in KINDS[self.kind]]
 
 
-# Kind -> the words added to every link.  GNU ld has one thread and no option for it.
+# Kind -> the words added to every link.  GNU ld has one thread and no option for it; wild
+# collects garbage unless told not to (a case that wants --gc-sections says so later on the line).
 KINDS = {
     "bfd": (),
     "gold": ("--threads", "--thread-count={threads}"),
     "lld": ("--threads={threads}",),
     "mold": ("--no-fork", "--threads={threads}"),
-    "wild": ("--no-fork", "--threads={threads}"),
+    "wild": ("--no-fork", "--threads={threads}", "--no-gc-sections"),
     "mclink": ("--threads={threads}",),
 }
 

@@ -1,0 +1,204 @@
+"""Measuring: every linker in turn, round after round, through the small `probe` program.
+
+A round links one case once with each contender; the order is turned by one place each round, so
+that nobody always follows the same neighbour.  Ratios are taken inside a round (both links saw
+the same machine) and their median is reported.  A first round is not counted: it warms the file
+cache, shows who cannot link the case and has the output checked.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LONGEST_LINE = 60000  # bytes of arguments beyond which a response file is used
+
+
+class Contender:
+    """Somebody who runs in a round: a linker at a thread count, or a floor.
+
+    name     what the tables call it
+    command  function of the output path that gives the words to run
+    output   where it writes, or None
+    linker   False for a floor, which takes no part in the ratios
+    """
+
+    __slots__ = ("name", "command", "output", "linker")
+
+    def __init__(self, name, command, output, linker=True):
+        self.name = name
+        self.command = command
+        self.output = output
+        self.linker = linker
+
+
+def build_probe(work):
+    """Compile probe.c into the work folder; returns the program's path."""
+    program = os.path.join(work, "probe")
+    source = os.path.join(HERE, "probe.c")
+    if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
+        subprocess.run(["gcc", "-O2", source, "-o", program], check=True)
+    return program
+
+
+def run_probe(probe, command, log, limit):
+    """Run `command` under the probe and return its figures, a dict; None past `limit` seconds.
+
+    Figures: ``status`` (exit status, or minus a signal), ``wall``, ``user``, ``system`` in
+    seconds, ``peak`` in bytes, ``minor_faults``, ``major_faults``, and ``strangers``: seconds of
+    processor time that others used meanwhile (clock ticks, so 0.01 s coarse).
+    """
+    reader, writer = os.pipe()
+    with open(log, "wb") as words, os.fdopen(reader) as answer:
+        child = subprocess.Popen([probe, "run", str(writer), *command], stdin=subprocess.DEVNULL,
+                                 stdout=words, stderr=words, pass_fds=(writer,),
+                                 start_new_session=True)
+        os.close(writer)
+        try:
+            child.wait(limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, 9)
+            child.wait()
+            return None
+        line = answer.readline()
+    if not line:
+        return {"status": child.returncode or 1}
+    figures = json.loads(line)
+    busy = figures.pop("busy")
+    figures["strangers"] = max(0.0, round(busy - figures["user"] - figures["system"], 2))
+    return figures
+
+
+def link_command(peer, case, threads, work):
+    """The function of an output path that gives `peer`'s words for `case`."""
+    words = case.words
+    if sum(map(len, words)) + len(words) > LONGEST_LINE:
+        response = os.path.join(work, "responses", case.name + ".rsp")
+        os.makedirs(os.path.dirname(response), exist_ok=True)
+        with open(response, "w") as file:
+            file.write("\n".join(words) + "\n")
+        words = ["@" + response]
+    extra = peer.arguments(threads)
+    return lambda output: [*peer.command, *extra, *words, "-o", output]
+
+
+def floors(case, probe, work, largest):
+    """What no linker can avoid: reading a page of every input, writing the output once.
+
+    `largest` is an output of this case.  The inputs are those named on the line, whole archives
+    included; libraries found by ``-l`` are small beside them.
+    """
+    size = os.path.getsize(largest)
+    names = os.path.join(work, "responses", case.name + ".inputs")
+    os.makedirs(os.path.dirname(names), exist_ok=True)
+    with open(names, "w") as file:
+        file.write("".join(path + "\n" for path in case.input_files()))
+    copied = os.path.join(os.path.dirname(largest), "floor-cp")
+    filled = os.path.join(os.path.dirname(largest), "floor-fill")
+    return [
+        Contender("(touch inputs)", lambda _out: [probe, "touch", names], None, linker=False),
+        Contender("(fill mapping)", lambda out: [probe, "fill", out, str(size)], filled,
+                  linker=False),
+        Contender("(cp output)", lambda out: ["cp", "--reflink=never", largest, out], copied,
+                  linker=False),
+    ]
+
+
+def prepare_output(output, fresh):
+    """Remove an old output when each link is to write a new file."""
+    if fresh and output and os.path.exists(output):
+        os.remove(output)
+
+
+def warm_up(contenders, case, probe, log, fresh, limit):
+    """The uncounted first round: (those who can, {name: why not}, {name: size of output})."""
+    able, unable, sizes = [], {}, {}
+    for contender in contenders:
+        prepare_output(contender.output, True)
+        figures = run_probe(probe, contender.command(contender.output), log, limit)
+        if figures is None:
+            unable[contender.name] = f"more than {limit:g} s"
+        elif figures["status"] != 0:
+            unable[contender.name] = first_line(log) or f"status {figures['status']}"
+        else:
+            wrong = case.check(contender.output) if contender.linker else ""
+            if wrong:
+                unable[contender.name] = wrong
+            else:
+                able.append(contender)
+                if contender.output:
+                    sizes[contender.name] = os.path.getsize(contender.output)
+    return able, unable, sizes
+
+
+def first_line(log):
+    """The first line of a failed link's words, shortened."""
+    with open(log, errors="replace") as file:
+        for line in file:
+            if line.strip():
+                return line.strip()[:200]
+    return ""
+
+
+def measure_case(case, contenders, probe, work, options):
+    """All rounds of one case; returns its record (see `report`), or None if nobody can link it.
+
+    `options` has ``rounds`` (None: the case's own number), ``fresh`` (remove the output before
+    each link), ``limit`` (seconds a link may take) and ``floors``.
+    """
+    folder = os.path.dirname(contenders[0].output)
+    os.makedirs(folder, exist_ok=True)
+    log = os.path.join(folder, "log")
+    able, unable, sizes = warm_up(contenders, case, probe, log, options.fresh, options.limit)
+    if not able:
+        return {"name": case.name, "title": case.title, "unable": unable, "runs": {}}
+    if options.floors:
+        largest = max((item.output for item in able), key=os.path.getsize)
+        able += warm_up(floors(case, probe, work, largest), case, probe, log, options.fresh,
+                        options.limit)[0]
+    runs = {contender.name: [] for contender in able}
+    loads = []
+    rounds = options.rounds or case.rounds
+    for number in range(rounds):
+        loads.append(os.getloadavg()[0])
+        for place in range(len(able)):
+            contender = able[(number + place) % len(able)]
+            prepare_output(contender.output, options.fresh)
+            figures = run_probe(probe, contender.command(contender.output), log, options.limit)
+            if figures is None or figures["status"] != 0:
+                raise SystemExit(f"bench: {contender.name} linked {case.name} once and failed "
+                                 f"in round {number + 1}: {first_line(log)}")
+            runs[contender.name].append(figures)
+    for contender in able:
+        prepare_output(contender.output, True)
+    return {
+        "name": case.name, "title": case.title, "size": case.size, "rounds": rounds,
+        "inputs": sum(map(os.path.getsize, case.input_files())), "load": loads,
+        "floors": [item.name for item in able if not item.linker],
+        "unable": unable, "output_sizes": sizes, "runs": runs,
+        "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def median(values):
+    """The median; 0 for nothing."""
+    return statistics.median(values) if values else 0
+
+
+def spread(values):
+    """Half the distance between the quartiles as a part of the median: what noise there was."""
+    if len(values) < 4 or not median(values):
+        return 0.0
+    low, _mid, high = statistics.quantiles(values, n=4)
+    return (high - low) / 2 / median(values)
+
+
+def pair_ratio(runs, one, other, figure):
+    """The median over the rounds of `one`'s figure divided by `other`'s in the same round.
+
+    Valid because both lists are in round order.  `figure` is a function of one run's dict.
+    """
+    pairs = [(figure(a), figure(b)) for a, b in zip(runs[one], runs[other])]
+    return median([a / b for a, b in pairs if b])
