@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.judges import assert_lint_like_gnu, assert_same_facts, judge
+from harness.judges import assert_same_facts, judge, lint_exe
 from harness.toolchain import EXE_MODES
 
 HELLO_C = """
@@ -29,9 +29,7 @@ int main() {
 def test_c(tc, driver, mode):
     cflags, ldflags = EXE_MODES[mode]
     obj = tc.c(HELLO_C, "-O1", *cflags, driver=driver)
-    exe = tc.exe("hello", *ldflags, obj, driver=driver)
-    assert tc.out(exe) == "hello, C 1\n"
-    assert_lint_like_gnu(exe, tc.gnu.exe("hello", *ldflags, obj, driver=driver))
+    assert tc.out(lint_exe(tc, "hello", *ldflags, obj, driver=driver)) == "hello, C 1\n"
 
 
 @pytest.mark.parametrize("mode", EXE_MODES)
@@ -39,9 +37,7 @@ def test_c(tc, driver, mode):
 def test_cxx(tc, driver, mode):
     cflags, ldflags = EXE_MODES[mode]
     obj = tc.cxx(HELLO_CXX, "-O1", *cflags, driver=driver)
-    exe = tc.exe("hello", *ldflags, obj, driver=driver)
-    assert tc.out(exe) == "hello, C++\n"
-    assert_lint_like_gnu(exe, tc.gnu.exe("hello", *ldflags, obj, driver=driver))
+    assert tc.out(lint_exe(tc, "hello", *ldflags, obj, driver=driver)) == "hello, C++\n"
 
 
 @pytest.mark.parametrize("mode,kind", [("dynamic", "ET_EXEC"), ("pie", "ET_DYN"), ("static", "ET_EXEC"), ("static-pie", "ET_DYN")])
@@ -119,7 +115,7 @@ def test_many_objects_of_a_program(tc):
 def test_same_facts_helper_can_fail(tc):
     """The judge itself: an output with another soname must not pass."""
     obj = tc.c("int f(void) { return 1; }", "-fPIC")
-    a = tc.so("liba.so", obj)
+    a = tc.gnu.so("liba.so", obj)
     b = tc.gnu.so("libb.so", obj)
     with pytest.raises(AssertionError, match="soname"):
         assert_same_facts(a, b)
