@@ -132,7 +132,7 @@ class Diagnostics:
 
     def __init__(self, options=None, stream=None):
         """`options` is a `mclink.options.Options`, or None for the defaults; `stream` a text file
-        (sys.stderr when None). Warnings found while the options were read are said now."""
+        (sys.stderr when None). Messages met while the options were read are said now."""
         self.program = "ld.mclink"
         self.stream = stream
         self.errors = 0
@@ -152,8 +152,11 @@ class Diagnostics:
             self.noinhibit_exec = options.noinhibit_exec
             self.colour = options.color_diagnostics
             self._script = options.error_handling_script
-            for text in options.early_warnings:
-                self.warn(text)
+            for severity, text in options.early_messages:
+                if severity == "warning":
+                    self.warn(text)
+                else:
+                    self.note(text)
 
     # -- saying
 

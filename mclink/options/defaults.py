@@ -18,7 +18,7 @@ class Options:
                                 # "print-output-format", "print-sysroot": see `run_action`
     print_version = 0           # 1: -v, 2: -V (emulations too); the link goes on when there are inputs
     tree = None                 # inputs.tree.InputTree: the positional items of the command line
-    early_warnings = ()         # texts of warnings met while parsing; Diagnostics says them
+    early_messages = ()         # ("warning"|"note", text) met while parsing; Diagnostics says them
 
     # -- output file
     output = "a.out"            # -o
@@ -281,7 +281,7 @@ class Options:
 
     def __init__(self):
         self.given = []         # (word as given, row of the table) of each option, in order
-        self.early_warnings = []
+        self.early_messages = []
         self.section_start = {}
         self.segment_start = {}
         self.z_reports = {}
