@@ -91,6 +91,7 @@ cdef struct File:            # an object, archive member or shared object
     uint32_t* local_aux      # [first_global] aux row of local symbols; NULL when no local needs one
     uint32_t first_eh        # first row of EhInput of this file, 0 for none
     uint32_t n_eh            # number of EhInput rows
+    uint8_t* verdicts        # arena of its fragments' verdicts; freed with the file
     void* owned              # buffer freed with the file (converted headers, decompressed data), or NULL
 
 cdef enum:                   # Fragment.kind
@@ -307,6 +308,45 @@ cdef struct Image:           # addresses that formulas need, set when layout is 
     uint64_t gp              # MIPS _gp, PPC64 .TOC.
     uint64_t dead            # tombstone for references from debug sections to dead code
 
+cdef struct Archive:         # an archive: its symbol index, joined with the global names
+    uint32_t file            # file id of the shell (the archive itself)
+    uint32_t first_member    # file id of the first member known; members follow each other
+    uint32_t nmembers        # members known: those in the index, or all after list_members
+    uint32_t nentries        # entries of the index
+    uint32_t* entry_gid      # [nentries] gid of each indexed name; owned
+    uint32_t* entry_member   # [nentries] file id of the member that defines it; owned
+    const char** entry_name  # [nentries] NUL-terminated name in the mapping; NULL once joined; owned
+    uint64_t* entry_hash     # [nentries] name hash while joining; owned
+    const char* long_names   # GNU "//" table or NULL
+    uint64_t long_names_size # bytes of long_names
+    uint8_t thin             # 1 for "!<thin>"
+    uint8_t has_index        # 1 when a symbol index was found
+    uint8_t all_members      # 1 when every member has a File row
+    uint8_t joined           # 1 when entry_gid is valid
+
+cdef enum:                   # bits of the gmark column, valid only within the pass that owns them
+    MARK_WANTED = 1          # walk_inputs: some parsed object refers to it and does not define it
+    MARK_HAVE = 2            # walk_inputs: some parsed object defines it
+    MARK_UNDEF = 4           # walk_inputs: now strongly undefined
+    MARK_COMMON = 8          # walk_inputs: now common
+
+cdef struct AtSymbol:        # a global symbol whose name carries a version: foo@V or foo@@V
+    uint32_t gid             # its name: "foo@V", or "foo" for foo@@V
+    uint32_t file            # file that has the symbol
+    uint32_t sym             # symbol index there
+    uint32_t length          # bytes of the name before the first '@'
+
+cdef struct Partition:       # open-addressing table of one 64th of the names
+    uint64_t* slots          # [mask + 1] tag << 32 | (index + 1); 0 free
+    uint32_t mask            # slots - 1, a power of two minus one
+    uint32_t count           # names in it
+
+cdef enum:                   # bits of Columns.needs: what the whole output needs, set by scan
+    NEEDS_GOT_BASE = 1       # something refers to the GOT as such: its section exists though empty
+    NEEDS_TLSLD = 2          # a module/offset pair for local-dynamic TLS
+    NEEDS_TEXTREL = 4        # a dynamic relocation in a section without SHF_WRITE
+    NEEDS_STATIC_TLS = 8     # a shared object with initial-exec TLS: DF_STATIC_TLS
+
 cdef struct Columns:
     File* files              # [nfiles]
     uint32_t nfiles          # rows in use, row 0 included
@@ -324,6 +364,15 @@ cdef struct Columns:
     uint64_t* gvalue         # [nglobals] final S of each global
     uint32_t nglobals        # rows in use (highest gid + 1)
     uint32_t globals_capacity # rows allocated
+    uint8_t* gmark           # [nglobals] MARK_* bits
+    uint32_t* gprovider      # [nglobals] first archive member whose index names it, 0 none
+    Partition* names         # [PARTITIONS] the name table
+    AtSymbol* at_symbols     # [nat] symbols with '@' in their names, in file order
+    uint32_t nat             # rows in use
+    uint32_t at_capacity     # rows allocated
+    Archive* archives        # [narchives], row 0 none
+    uint32_t narchives       # rows in use
+    uint32_t archives_capacity # rows allocated
     Aux* aux                 # [naux]
     uint32_t naux            # rows in use, row 0 included
     uint32_t aux_capacity    # rows allocated
@@ -354,6 +403,9 @@ cdef struct Columns:
     uint64_t nrelative       # how many of them are relative
     uint64_t* relr           # [nrelr] addresses of packed relative relocations, unsorted
     uint64_t nrelr           # rows
+    void* ops                # ops.Ops of the target (ops.pxd builds on this file, hence the void)
+    uint32_t needs           # NEEDS_* bits
+    uint32_t pad3            # zero
     int threads              # threads to use, >= 1
     uint8_t shared_output    # 1 for -shared
     uint8_t pic              # 1 when the image has no fixed address (-shared, -pie, static-pie)

@@ -3,20 +3,46 @@ from libc.stdlib cimport calloc, realloc, free, malloc
 from libc.string cimport memset
 from mclink._core.fault cimport Fault, Faults
 
-cdef extern from "<sys/mman.h>" nogil:
+cdef extern from * nogil:
+    """
+    #ifndef _GNU_SOURCE
+    #define _GNU_SOURCE
+    #endif
+    #include <sys/mman.h>
+    """
+    void* mmap(void* address, size_t length, int protection, int flags, int fd, long offset)
+    void* mremap(void* address, size_t old_length, size_t length, int flags, ...)
     int munmap(void* address, size_t length)
+    void* MAP_FAILED
+    int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MREMAP_MAYMOVE
 
 cdef enum:
     FAULT_ROWS = 4096
 
 
 cdef void* grow(void* old, size_t item, size_t used, size_t capacity) except NULL:
-    """Reallocates to `capacity` items; the rows from `used` on are zero."""
-    cdef void* new = realloc(old, item * capacity)
-    if new == NULL:
+    """Moves a column to a mapping of `capacity` items; new rows are zero pages that cost nothing until touched."""
+    cdef void* new
+    if old == NULL:
+        new = mmap(NULL, item * capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    else:
+        new = mremap(old, item * used, item * capacity, MREMAP_MAYMOVE)
+    if new == MAP_FAILED:
         raise MemoryError
-    memset(<char*>new + item * used, 0, item * (capacity - used))
     return new
+
+
+cdef void drop(void* column, size_t item, size_t capacity) noexcept:
+    if column != NULL:
+        munmap(column, item * capacity)
+
+
+cdef int allocate_names(Tables tables) except -1:
+    """Allocates the empty name table."""
+    tables.c.names = <Partition*>calloc(PARTITIONS, sizeof(Partition))
+    if tables.c.names == NULL:
+        raise MemoryError
+    return 0
 
 
 cdef class Tables:
@@ -32,6 +58,7 @@ cdef class Tables:
             raise MemoryError
         self.c.faults.capacity = FAULT_ROWS
         self.c.threads = 1
+        allocate_names(self)
         self.reserve_files(64)
         self.reserve_frags(256)
         self.reserve_globals(PARTITIONS * 16)
@@ -75,6 +102,8 @@ cdef class Tables:
             c.gflags = <uint32_t*>grow(c.gflags, sizeof(uint32_t), c.globals_capacity, total)
             c.gneeds = <uint8_t*>grow(c.gneeds, 1, c.globals_capacity, total)
             c.gvalue = <uint64_t*>grow(c.gvalue, sizeof(uint64_t), c.globals_capacity, total)
+            c.gmark = <uint8_t*>grow(c.gmark, 1, c.globals_capacity, total)
+            c.gprovider = <uint32_t*>grow(c.gprovider, sizeof(uint32_t), c.globals_capacity, total)
             c.globals_capacity = total
         return 0
 
@@ -138,16 +167,31 @@ cdef class Tables:
                 free(c.files[i].group_gids)
                 free(c.files[i].local_needs)
                 free(c.files[i].local_aux)
+                free(c.files[i].verdicts)
                 free(c.files[i].owned)
-        free(c.files)
-        free(c.frags)
-        free(c.frag_addr)
-        free(c.frag_state)
-        free(c.globals)
-        free(c.gflags)
-        free(c.gneeds)
-        free(c.gvalue)
-        free(c.aux)
+        if c.archives != NULL:
+            for i in range(c.narchives):
+                free(c.archives[i].entry_gid)
+                free(c.archives[i].entry_member)
+                free(c.archives[i].entry_name)
+                free(c.archives[i].entry_hash)
+            free(c.archives)
+        if c.names != NULL:
+            for i in range(PARTITIONS):
+                free(c.names[i].slots)
+            free(c.names)
+        free(c.at_symbols)
+        drop(c.files, sizeof(File), c.files_capacity)
+        drop(c.frags, sizeof(Fragment), c.frags_capacity)
+        drop(c.frag_addr, sizeof(uint64_t), c.frags_capacity)
+        drop(c.frag_state, 1, c.frags_capacity)
+        drop(c.globals, sizeof(Global), c.globals_capacity)
+        drop(c.gflags, sizeof(uint32_t), c.globals_capacity)
+        drop(c.gneeds, 1, c.globals_capacity)
+        drop(c.gvalue, sizeof(uint64_t), c.globals_capacity)
+        drop(c.gmark, 1, c.globals_capacity)
+        drop(c.gprovider, sizeof(uint32_t), c.globals_capacity)
+        drop(c.aux, sizeof(Aux), c.aux_capacity)
         free(c.live)
         free(c.shared)
         if c.faults != NULL:

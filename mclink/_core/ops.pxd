@@ -1,0 +1,158 @@
+# cython: language_level=3
+"""Level 1: what the engine asks of a target, as data and a few function pointers.
+
+A relocation type is a row of numbers. Its formula is a quantity (S, L, G ...) and what is subtracted
+from it (nothing, P, GOT ...), so that `scan` and `apply` need no case per machine:
+
+    value = quantity + A - reference
+
+Quantities that name a slot (G, GD, GOTTP ...) mean the slot's *address*; psABI texts whose G is an offset
+from GOT ("G + A") are the same formula with reference GOT. The strings are in mclink/target/reloc.py.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
+from mclink._core.tables cimport Columns, Fragment, Tables
+
+cdef enum:                   # RelocType.quantity
+    Q_UNKNOWN = 0            # no such relocation type: an error in an input
+    Q_DYNAMIC = 1            # only the run-time linker knows it (COPY, JUMP_SLOT ...): an error in an input
+    Q_NONE = 2               # no effect
+    Q_S = 3                  # address of the symbol
+    Q_L = 4                  # address of its PLT entry, of the symbol when it needs none
+    Q_G = 5                  # address of its GOT slot
+    Q_GOT = 6                # address of the GOT itself; the symbol does not matter
+    Q_Z = 7                  # size of the symbol
+    Q_GD = 8                 # address of its module/offset pair
+    Q_LD = 9                 # address of the pair for this module; the symbol does not matter
+    Q_DTPOFF = 10            # its offset in the module's TLS block
+    Q_GOTTP = 11             # address of the GOT slot with its TP offset
+    Q_TPOFF = 12             # its offset from the thread pointer
+    Q_TLSDESC = 13           # address of its TLS descriptor
+    Q_TLSCALL = 14           # marks the call through a descriptor; writes nothing
+    Q_COUNT = 15
+
+cdef enum:                   # RelocType.reference
+    R_NONE = 0               # nothing
+    R_P = 1                  # address of the field
+    R_GOT = 2                # address of the GOT
+    R_PAGE = 3               # pages: (X & ~4095) - (P & ~4095)
+    R_GP = 4                 # Image.gp: MIPS _gp, PPC64 .TOC.
+    R_GOT_PAGE = 5           # page of the GOT: X - (GOT & ~4095)
+
+cdef enum:                   # RelocType.flags
+    TYPE_WORD = 1            # a whole address: may become a RELATIVE or symbolic dynamic relocation
+    TYPE_TLS = 2             # the symbol must be thread-local
+    TYPE_BRANCH = 4          # a call or jump; [low, high] is its reach
+    TYPE_WRAP32 = 8          # arithmetic is modulo 2**32, then sign-extended
+    TYPE_RELAX = 16          # Ops.choose_relaxation is asked when the value is known in the image
+    TYPE_NO_SYMBOL = 32      # the symbol does not matter (GOT, LD, NONE)
+    TYPE_ANY_SYMBOL = 64     # thread-local or not, the symbol is not checked (Z)
+
+cdef enum:                   # RelocType.field: how the bits go into the output
+    FIELD_NONE = 0           # nothing is written
+    FIELD_8 = 1              # a byte
+    FIELD_16 = 2             # a halfword
+    FIELD_32 = 3             # a word
+    FIELD_64 = 4             # a doubleword
+    FIELD_ARCH = 8           # FIELD_ARCH + n: Ops.write_field[n], bits of an instruction
+    FIELD_ARCH_COUNT = 48
+
+cdef struct RelocType:       # one relocation type of the target, 24 bytes
+    uint8_t quantity         # Q_*
+    uint8_t reference        # R_*
+    uint8_t field            # FIELD_*
+    uint8_t size             # bytes of the section that the field covers; 0 for none
+    uint8_t flags            # TYPE_*
+    uint8_t relax            # the target's own number of the relaxation family, 0 none
+    uint16_t align           # what the value must be a multiple of, for instruction fields; 0 or 1 none
+    int64_t low              # smallest legal value
+    int64_t high             # largest legal value
+
+cdef enum:                   # verdict: what apply does with one relocation
+    V_APPLY = 0              # compute the formula and store it
+    V_SKIP = 1               # nothing: partner of a relaxed sequence, or no effect
+    V_RELATIVE = 2           # store S + A, and a relative dynamic relocation (relr or dynrels, by nrelative)
+    V_RELATIVE_ODD = 3       # the same at an address that RELR cannot name: in dynrels, by ndynamic
+    V_SYMBOLIC = 4           # a dynamic relocation against the symbol (ndynamic)
+    V_IRELATIVE = 5          # word that holds the address of an IFUNC (ndynamic)
+    V_DYNAMIC_TPOFF = 6      # word that holds a TP offset, known to the run-time linker only (ndynamic)
+    V_TPOFF = 7              # DTPOFF that counts from TP because its LD sequence became LE
+    V_ZERO = 8               # store 0: the target is in a section that was dropped
+    V_ARCH = 16              # V_ARCH + n: Ops.apply_relaxed
+
+cdef enum:                   # what scan asks of Ops.choose_relaxation
+    RELAX_GOT_ADDRESS = 1    # G is a symbol of this image: load of the slot -> address, PC-relative
+    RELAX_GOT_SMALL = 2      # the same, and the address is known to fit 31 bits: immediates are legal too
+    RELAX_GOT_NUMBER = 3     # G is a number, known to fit 31 bits, with sign: only immediates are legal
+    RELAX_GD_IE = 4
+    RELAX_GD_LE = 5
+    RELAX_LD_LE = 6
+    RELAX_IE_LE = 7
+    RELAX_DESC_IE = 8
+    RELAX_DESC_LE = 9
+
+cdef struct Place:           # one relocation being applied; what formulas and arch code read
+    Columns* c               # the tables
+    const Ops* ops           # the target
+    const Fragment* frag     # fragment that holds the relocation
+    uint32_t frag_id         # its id
+    uint32_t index           # index of the relocation in frag.relocs
+    uint8_t* loc             # output byte of the field
+    uint64_t P               # address of the field
+    uint64_t offset          # r_offset, for messages
+
+cdef struct PltEntry:        # what a PLT writer needs
+    uint64_t address         # of the entry
+    uint64_t slot            # address of its GOT slot
+    uint64_t header          # address of the PLT header
+    uint64_t gotplt          # address of .got.plt (of the GOT's reserved words)
+    uint32_t index           # of its relocation in .rela.plt
+    uint32_t swap            # 1 when the output's byte order is not the host's
+
+ctypedef void (*plt_writer_t)(uint8_t* out, const PltEntry* entry) noexcept nogil
+
+cdef struct PltStyle:        # one way to write PLTs; sizes in bytes
+    uint32_t header_size     # of the header in front of the lazy entries
+    uint32_t entry_size      # of an entry in the section that calls use (.plt, or .plt.sec when split)
+    uint32_t lazy_size       # of a lazy half; 0 when entries are not split (IBT splits them)
+    uint32_t got_size        # of an entry that only jumps through its slot (.plt.got, IFUNCs)
+    uint32_t push_offset     # the unresolved slot holds the address of its lazy code: entry (or lazy half) + this
+    uint32_t align           # of the sections
+    plt_writer_t header      # writes the header
+    plt_writer_t entry       # writes an entry
+    plt_writer_t lazy        # writes a lazy half; NULL when not split
+    plt_writer_t got         # writes an entry without lazy part
+
+cdef struct Ops:
+    RelocType* types         # [ntypes], by relocation number
+    uint32_t ntypes          # highest known number + 1
+    uint32_t word_size       # bytes of an address: 4 or 8
+    uint32_t got_header      # words reserved at the start of .got.plt
+    uint32_t tlsdesc_size    # bytes of a TLS descriptor
+    uint32_t dyn_symbolic    # dynamic relocation numbers: S + A in a word
+    uint32_t dyn_relative
+    uint32_t dyn_glob_dat
+    uint32_t dyn_jump_slot
+    uint32_t dyn_copy
+    uint32_t dyn_irelative
+    uint32_t dyn_dtpmod
+    uint32_t dyn_dtpoff
+    uint32_t dyn_tpoff
+    uint32_t dyn_tlsdesc
+    PltStyle plt             # the style in force, one of `styles`
+    PltStyle styles[4]       # by number: 0 the usual one, others by target (amd64: 1 = IBT)
+    # Scan: may relocation `index` of `frag` be relaxed as `wish` (RELAX_*) says? Returns a verdict >= V_ARCH,
+    # or 0; `skip` receives how many of the relocations behind it become V_SKIP. Checks the bytes it
+    # would rewrite against the fragment's bounds. NULL: the target relaxes nothing.
+    uint8_t (*choose_relaxation)(const Columns* c, const Fragment* frag, uint32_t index, uint32_t wish,
+                                 uint32_t* skip) noexcept nogil
+    # Apply: writes what a verdict >= V_ARCH stands for.
+    void (*apply_relaxed)(const Place* place, uint8_t verdict) noexcept nogil
+    # Fills code with instructions that do nothing.
+    void (*fill_code)(uint8_t* out, uint64_t size) noexcept nogil
+    # FIELD_ARCH + n: puts `value`, already checked, into the instruction at `out`.
+    void (*write_field[FIELD_ARCH_COUNT])(uint8_t* out, int64_t value, bint swap) noexcept nogil
+
+
+cdef class OpsTable:
+    """Owner of a target's Ops, built from its Python rows (see ops.pyx)."""
+    cdef Ops ops             # the table
