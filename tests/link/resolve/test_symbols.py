@@ -379,14 +379,18 @@ def test_copy_relocation(tc):
 
 
 @pytest.mark.needs("copy")
-def test_copy_relocation_keeps_aliases_together(tc):
+@pytest.mark.parametrize("strength", ["weak", pytest.param("strong", marks=pytest.mark.lacks(bfd="moves weak aliases only"))])
+def test_copy_relocation_keeps_aliases_together(tc, strength):
     """environ and __environ: all names of the copied address move to the copy."""
-    lib = tc.so("libv.so", tc.c("int v = 7; extern int alias __attribute__((alias(\"v\"))); extern int w __attribute__((weak, alias(\"v\"))); int get(void) { return alias; }", "-fPIC", name="v"))
-    m = tc.c(P + 'extern int v; int get(void); int main(void) { v = 50; printf("%d\\n", get()); }', "-fno-pie", name="m")
+    attr = 'weak, alias("v")' if strength == "weak" else 'alias("v")'
+    lib = tc.so("libv.so", tc.c(f"int v = 7; extern int other __attribute__(({attr})); int get(void) {{ return v; }} int get2(void) {{ return other; }}",
+                                "-fPIC", name="v"))
+    name = "other" if strength == "weak" else "v"
+    m = tc.c(P + f'extern int {name}; int get(void), get2(void); int main(void) {{ {name} = 50; printf("%d %d\\n", get(), get2()); }}',
+             "-fno-pie", name="m")
     exe = tc.exe("prog", "-no-pie", m, lib)
-    e = tc.elf(exe)
-    assert tc.out(exe) == "50\n"
-    assert e.dynsym("alias").value == e.dynsym("v").value
+    assert tc.out(exe) == "50 50\n"
+    assert tc.elf(exe).dynsym("other").value == tc.elf(exe).dynsym("v").value
 
 
 @pytest.mark.needs("copy")
