@@ -23,15 +23,17 @@ class Contender:
     command  function of the output path that gives the words to run
     output   where it writes, or None
     linker   False for a floor, which takes no part in the ratios
+    fresh    True when its old output is removed before every run, whatever the options say
     """
 
-    __slots__ = ("name", "command", "output", "linker")
+    __slots__ = ("name", "command", "output", "linker", "fresh")
 
-    def __init__(self, name, command, output, linker=True):
+    def __init__(self, name, command, output, linker=True, fresh=False):
         self.name = name
         self.command = command
         self.output = output
         self.linker = linker
+        self.fresh = fresh
 
 
 def build_probe(work):
@@ -85,8 +87,11 @@ def link_command(peer, case, threads, work):
 
 
 def floors(case, probe, work, largest):
-    """What no linker can avoid: reading a page of every input, writing the output once.
+    """What no linker can avoid: reading every page of the inputs, writing the output once.
 
+    Writing through a mapping is measured into a new file, whose pages the kernel must find and
+    clear, and into an old one, whose pages are still in the cache: a linker that writes a
+    temporary file and renames it pays the first, one that links over its output the second.
     `largest` is an output of this case.  The inputs are those named on the line, whole archives
     included; libraries found by ``-l`` are small beside them.
     """
@@ -95,14 +100,17 @@ def floors(case, probe, work, largest):
     os.makedirs(os.path.dirname(names), exist_ok=True)
     with open(names, "w") as file:
         file.write("".join(path + "\n" for path in case.input_files()))
-    copied = os.path.join(os.path.dirname(largest), "floor-cp")
-    filled = os.path.join(os.path.dirname(largest), "floor-fill")
+    place = os.path.join(os.path.dirname(largest), "floor-")
+
+    def fill(out):
+        return [probe, "fill", out, str(size)]
+
     return [
         Contender("(touch inputs)", lambda _out: [probe, "touch", names], None, linker=False),
-        Contender("(fill mapping)", lambda out: [probe, "fill", out, str(size)], filled,
-                  linker=False),
-        Contender("(cp output)", lambda out: ["cp", "--reflink=never", largest, out], copied,
-                  linker=False),
+        Contender("(fill new file)", fill, place + "new", linker=False, fresh=True),
+        Contender("(fill old file)", fill, place + "old", linker=False),
+        Contender("(cp output)", lambda out: ["cp", "--reflink=never", largest, out],
+                  place + "cp", linker=False, fresh=True),
     ]
 
 
@@ -112,7 +120,7 @@ def prepare_output(output, fresh):
         os.remove(output)
 
 
-def warm_up(contenders, case, probe, log, fresh, limit):
+def warm_up(contenders, case, probe, log, limit):
     """The uncounted first round: (those who can, {name: why not}, {name: size of output})."""
     able, unable, sizes = [], {}, {}
     for contender in contenders:
@@ -151,13 +159,12 @@ def measure_case(case, contenders, probe, work, options):
     folder = os.path.dirname(contenders[0].output)
     os.makedirs(folder, exist_ok=True)
     log = os.path.join(folder, "log")
-    able, unable, sizes = warm_up(contenders, case, probe, log, options.fresh, options.limit)
+    able, unable, sizes = warm_up(contenders, case, probe, log, options.limit)
     if not able:
         return {"name": case.name, "title": case.title, "unable": unable, "runs": {}}
     if options.floors:
         largest = max((item.output for item in able), key=os.path.getsize)
-        able += warm_up(floors(case, probe, work, largest), case, probe, log, options.fresh,
-                        options.limit)[0]
+        able += warm_up(floors(case, probe, work, largest), case, probe, log, options.limit)[0]
     runs = {contender.name: [] for contender in able}
     loads = []
     rounds = options.rounds or case.rounds
@@ -165,7 +172,7 @@ def measure_case(case, contenders, probe, work, options):
         loads.append(os.getloadavg()[0])
         for place in range(len(able)):
             contender = able[(number + place) % len(able)]
-            prepare_output(contender.output, options.fresh)
+            prepare_output(contender.output, options.fresh or contender.fresh)
             figures = run_probe(probe, contender.command(contender.output), log, options.limit)
             if figures is None or figures["status"] != 0:
                 raise SystemExit(f"bench: {contender.name} linked {case.name} once and failed "
