@@ -242,15 +242,12 @@ class _Reader:
             if name.startswith(prefix):
                 return row, argument
         if two and len(key) > 1:
-            rows = []
-            for full, row in self.index.items():
-                if full.startswith(key) and row not in rows:
-                    rows.append(row)
-            if len(rows) == 1:
+            names = [full for full in self.index if full.startswith(key)]
+            rows = [self.index[full] for full in names]
+            if rows and all(row is rows[0] for row in rows):
                 return self.fit(rows[0], argument, word)
             if rows:
-                names = ", ".join(sorted(row[0].split()[-1] for row in rows))
-                raise LinkError(f"option '{word}' is ambiguous: {names}")
+                raise LinkError(f"option '{word}' is ambiguous: --{', --'.join(sorted(names))}")
         from mclink.options.help import nearest_option
         hint = nearest_option(word, self.index)
         raise LinkError(f"unknown option '{word}'" + (f"\n>>> did you mean: {hint}" if hint else ""))
