@@ -22,6 +22,7 @@ _ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # Names in an expression.
 SYMBOL_FIRST = frozenset(_ALNUM[:52] + "_.$\\")
 SYMBOL = _ALNUM + "_.$\\/~"
+_NUMBER = _ALNUM + "$"
 # Left side of an assignment, output section, region, segment.
 WORD = SYMBOL + "-+:"
 # File and section patterns.
@@ -154,7 +155,7 @@ class Lexer:
         first four.
         """
         start = self.i
-        token = self.peek(SYMBOL)
+        token = self.peek(_NUMBER)
         digits, base, unit, plain = token, 10, 1, None
         last = token[-1]
         if token[0] == "$" or token[:2] in ("0x", "0X"):
