@@ -92,6 +92,8 @@ cdef struct File:            # an object, archive member or shared object
     uint32_t first_eh        # first row of EhInput of this file, 0 for none
     uint32_t n_eh            # number of EhInput rows
     uint8_t* verdicts        # arena of its fragments' verdicts; freed with the file
+    uint32_t why_gid         # archive member: the name that made it live, 0 when it was not extracted
+    uint32_t why_file        # archive member: a file that referred to that name, 0 for the command line
     void* owned              # buffer freed with the file (converted headers, decompressed data), or NULL
 
 cdef enum:                   # Fragment.kind
@@ -178,8 +180,8 @@ cdef struct Global:          # 64 bytes: one distinct global name
     uint64_t size            # st_size of the winning definition; of a common, the largest seen
     uint32_t name_len        # bytes of name
     uint32_t file            # file of the winning definition; while undefined, the first file that refers; 0 none
-    uint32_t sym             # its symbol index in that file
-    uint32_t frag            # fragment of the definition; 0 for absolute, shared, undefined
+    uint32_t sym             # its symbol index in that file; of a G_LINKER or G_SCRIPT name, the number of its output section (0: absolute)
+    uint32_t frag            # fragment of the definition; 0 for absolute, shared, undefined, and names whose `value` layout sets as an address
     uint32_t aux             # row of Aux, 0 for none
     uint32_t hash32          # low half of the 64-bit name hash
     uint16_t version         # output version index (VER_NDX_*), VERSYM_HIDDEN allowed; DSO symbol: its versym there
@@ -256,7 +258,8 @@ cdef struct MergeGroup:      # all mergeable inputs that share pieces: one outpu
     uint32_t strings         # 1 for NUL-terminated strings, 0 for constants
     uint32_t align_log2      # alignment of every piece
     uint64_t size            # bytes of the merged contents
-    void* state              # owned by merge.pyx
+    uint64_t count           # rows of state
+    void* state              # malloc'ed rows of merge.pyx: the distinct pieces
 
 cdef struct MergeInput:      # one mergeable input section
     uint32_t frag            # its fragment
@@ -368,6 +371,7 @@ cdef struct Columns:
     uint32_t* gprovider      # [nglobals] first archive member whose index names it, 0 none
     Partition* names         # [PARTITIONS] the name table
     AtSymbol* at_symbols     # [nat] symbols with '@' in their names, in file order
+    uint32_t ncommon         # common symbols met by the walk, repeats included
     uint32_t nat             # rows in use
     uint32_t at_capacity     # rows allocated
     Archive* archives        # [narchives], row 0 none

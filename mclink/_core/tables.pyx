@@ -194,6 +194,15 @@ cdef class Tables:
         drop(c.aux, sizeof(Aux), c.aux_capacity)
         free(c.live)
         free(c.shared)
+        for i in range(c.nmerge_groups):
+            free(c.merge_groups[i].state)
+        free(c.merge_groups)
+        free(c.merge_inputs)
+        free(c.piece_in)
+        free(c.piece_out)
+        free(c.cies)
+        free(c.fdes)
+        free(c.ehs)
         if c.faults != NULL:
             free(c.faults.rows)
             free(c.faults)
