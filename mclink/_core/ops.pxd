@@ -37,13 +37,14 @@ cdef enum:                   # RelocType.reference
     R_PAGE = 3               # pages: (X & ~4095) - (P & ~4095)
     R_GP = 4                 # Image.gp: MIPS _gp, PPC64 .TOC.
     R_GOT_PAGE = 5           # page of the GOT: X - (GOT & ~4095)
+    R_LOW = 6                # nothing, but only bits inside a page are stored: position-independent beside R_PAGE
 
 cdef enum:                   # RelocType.flags
     TYPE_WORD = 1            # a whole address: may become a RELATIVE or symbolic dynamic relocation
     TYPE_TLS = 2             # the symbol must be thread-local
     TYPE_BRANCH = 4          # a call or jump; [low, high] is its reach
     TYPE_WRAP32 = 8          # arithmetic is modulo 2**32, then sign-extended
-    TYPE_RELAX = 16          # Ops.choose_relaxation is asked when the value is known in the image
+    TYPE_RELAX = 16          # Ops.choose_relaxation is asked; on a DTPOFF: LD sequences become LE
     TYPE_NO_SYMBOL = 32      # the symbol does not matter (GOT, LD, NONE)
     TYPE_ANY_SYMBOL = 64     # thread-local or not, the symbol is not checked (Z)
 
@@ -98,7 +99,8 @@ cdef struct Place:           # one relocation being applied; what formulas and a
     uint32_t index           # index of the relocation in frag.relocs
     uint8_t* loc             # output byte of the field
     uint64_t P               # address of the field
-    uint64_t offset          # r_offset, for messages
+    uint64_t next_relative   # where its next relative dynamic relocation goes; starts at frag.nrelative
+    uint64_t next_dynamic    # where its next other dynamic relocation goes; starts at frag.ndynamic
 
 cdef struct PltEntry:        # what a PLT writer needs
     uint64_t address         # of the entry
@@ -146,7 +148,7 @@ cdef struct Ops:
     uint8_t (*choose_relaxation)(const Columns* c, const Fragment* frag, uint32_t index, uint32_t wish,
                                  uint32_t* skip) noexcept nogil
     # Apply: writes what a verdict >= V_ARCH stands for.
-    void (*apply_relaxed)(const Place* place, uint8_t verdict) noexcept nogil
+    void (*apply_relaxed)(Place* place, uint8_t verdict) noexcept nogil
     # Fills code with instructions that do nothing.
     void (*fill_code)(uint8_t* out, uint64_t size) noexcept nogil
     # FIELD_ARCH + n: puts `value`, already checked, into the instruction at `out`.
