@@ -1,0 +1,352 @@
+"""Level 2, phase 2: fragments. The sections of live files become Fragment rows, with canonical relocations."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
+from libc.stdlib cimport malloc, calloc, realloc, free, qsort
+from libc.string cimport memcmp, memcpy, memset, strlen
+from mclink._core.bytes cimport load32, load64, in_range
+from mclink._core.elf cimport *
+from mclink._core.fault cimport *
+from mclink._core.parallel cimport parallel_for
+from mclink._core.tables cimport *
+
+cdef enum:
+    INTERNAL_SECTIONS = 256  # capacity of file 1
+    SHF_EXCLUDE_BIT = 31
+
+cdef struct InternalFile:    # storage behind file 1
+    Shdr shdrs[INTERNAL_SECTIONS] # its section headers
+    char names[8192]         # its section-name strings
+    uint32_t names_used      # bytes used
+
+
+def make_internal_file(Tables tables):
+    """Makes file 1, the linker's own: no sections yet, room for 255. Call before any file is opened."""
+    cdef Columns* c = &tables.c
+    cdef InternalFile* s = <InternalFile*>calloc(1, sizeof(InternalFile))
+    cdef File* f
+    if s == NULL:
+        raise MemoryError
+    tables.reserve_files(1)
+    tables.reserve_frags(INTERNAL_SECTIONS)
+    f = &c.files[INTERNAL_FILE]
+    memset(f, 0, sizeof(File))
+    f.owned = s
+    f.kind = FILE_INTERNAL
+    f.state = FILE_LIVE
+    f.name = b"<internal>"
+    f.name_len = 10
+    f.data = <const uint8_t*>b""
+    f.shdrs = s.shdrs
+    f.shnum = 1
+    f.shstrtab = s.names
+    f.shstrtab_size = 8192
+    f.strtab = b""
+    f.strtab_size = 1
+    s.names_used = 1
+    f.order = 1
+    c.nfiles = 2
+    c.nfrags = INTERNAL_SECTIONS
+    c.live = <uint32_t*>malloc(64 * sizeof(uint32_t))
+    if c.live == NULL:
+        raise MemoryError
+    c.live_capacity = 64
+    c.live[0] = INTERNAL_FILE
+    c.nlive = 1
+
+
+def add_section(Tables tables, bytes name, uint32_t type, uint32_t flags, uint32_t align, uint32_t entsize,
+                uint64_t size=0):
+    """Adds a section to file 1 and returns its fragment id. align: power of two, bytes. The fragment is live and
+    FRAG_SYNTHETIC (FRAG_NOBITS for SHT_NOBITS)."""
+    cdef Columns* c = &tables.c
+    cdef File* f = &c.files[INTERNAL_FILE]
+    cdef InternalFile* s = <InternalFile*>f.owned
+    cdef uint32_t id = f.shnum
+    cdef Fragment* g
+    if id >= INTERNAL_SECTIONS or s.names_used + len(name) + 1 > 8192:
+        raise MemoryError("too many linker-made sections")
+    memcpy(s.names + s.names_used, <const char*>name, len(name) + 1)
+    s.shdrs[id].sh_name = s.names_used
+    s.shdrs[id].sh_type = type
+    s.shdrs[id].sh_flags = flags
+    s.shdrs[id].sh_addralign = align
+    s.shdrs[id].sh_entsize = entsize
+    s.shdrs[id].sh_size = size
+    s.names_used += <uint32_t>len(name) + 1
+    f.shnum += 1
+    g = &c.frags[id]
+    memset(g, 0, sizeof(Fragment))
+    g.file = INTERNAL_FILE
+    g.sh_type = type
+    g.sh_flags = flags
+    g.entsize = entsize
+    g.size = size
+    g.kind = FRAG_NOBITS if type == SHT_NOBITS else FRAG_SYNTHETIC
+    g.align_log2 = align.bit_length() - 1 if align else 0
+    c.frag_state[id] = STATE_LIVE
+    return id
+
+
+def set_special(Tables tables, uint32_t which, uint32_t frag):
+    """Records a fragment of file 1 as Columns.special[which]."""
+    if which >= SPECIAL_COUNT or frag >= tables.c.nfrags:
+        raise IndexError(which)
+    tables.c.special[which] = frag
+
+
+def special(Tables tables, uint32_t which):
+    """Columns.special[which], 0 when absent."""
+    return tables.c.special[which]
+
+
+cdef inline bint starts(const char* text, const char* prefix) noexcept nogil:
+    while prefix[0] != 0:
+        if text[0] != prefix[0]:
+            return False
+        text += 1
+        prefix += 1
+    return True
+
+
+cdef inline uint8_t log2_of(uint64_t align) noexcept nogil:
+    cdef uint8_t n = 0
+    while align > 1:
+        align >>= 1
+        n += 1
+    return n
+
+
+cdef void load_section(Columns* c, File* f, uint32_t id, uint32_t index, uint64_t* compressed) noexcept nogil:
+    """Fills the row of one section; relocation sections are attached afterwards."""
+    cdef Shdr* s = &f.shdrs[index]
+    cdef uint32_t frag = f.frag_base + index
+    cdef Fragment* g = &c.frags[frag]
+    cdef uint32_t type = s.sh_type
+    cdef const char* name
+    g.file = id
+    g.sh_type = type
+    g.sh_flags = <uint32_t>s.sh_flags
+    g.align_log2 = log2_of(s.sh_addralign)
+    g.entsize = 0xffffffffU if s.sh_entsize > 0xffffffffU else <uint32_t>s.sh_entsize
+    g.size = s.sh_size
+    if c.frag_state[frag] & STATE_DISCARDED:
+        return
+    if type == SHT_NULL or type == SHT_SYMTAB or type == SHT_REL or type == SHT_RELA or type == SHT_CREL or \
+            type == SHT_GROUP or type == SHT_SYMTAB_SHNDX or type == SHT_LLVM_ADDRSIG:
+        return
+    if type == SHT_STRTAB and (f.shstrtab == <const char*>(f.data + s.sh_offset) or
+                               f.strtab == <const char*>(f.data + s.sh_offset)):
+        return
+    if s.sh_flags & SHF_EXCLUDE and not c.relocatable:
+        return
+    if type == SHT_NOBITS:
+        g.kind = FRAG_NOBITS
+    else:
+        g.kind = FRAG_REGULAR
+        g.data = f.data + s.sh_offset
+        if s.sh_flags & SHF_ALLOC == 0 and type == SHT_PROGBITS:
+            name = f.shstrtab + s.sh_name
+            if name[0] == c'.' and name[1] == c'n' and starts(name, b".note.GNU-stack"):
+                g.kind = FRAG_NONE
+                return
+            if name[0] == c'.' and name[1] == c'g' and starts(name, b".gnu.lto_"):
+                g.kind = FRAG_NONE
+                return
+            if name[0] == c'.' and name[1] == c'z' and starts(name, b".zdebug_"):
+                compressed[0] += 1
+        if s.sh_flags & SHF_COMPRESSED:
+            compressed[0] += 1
+    if s.sh_flags & SHF_LINK_ORDER and s.sh_link != 0 and s.sh_link < f.shnum:
+        g.link = f.frag_base + s.sh_link
+    c.frag_state[frag] |= STATE_LIVE
+    if s.sh_flags & SHF_GNU_RETAIN or type == SHT_INIT_ARRAY or type == SHT_FINI_ARRAY or \
+            type == SHT_PREINIT_ARRAY or (type == SHT_NOTE and not s.sh_flags & SHF_GROUP):
+        c.frag_state[frag] |= STATE_KEEP
+
+
+cdef void attach_relocations(Columns* c, File* f, uint32_t id, uint32_t index) noexcept nogil:
+    """Gives the relocations of section `index` (SHT_RELA) to the fragment they apply to."""
+    cdef Shdr* s = &f.shdrs[index]
+    cdef Fragment* g
+    cdef uint64_t count = s.sh_size // 24
+    cdef Rela* joined
+    if s.sh_info == 0 or s.sh_info >= f.shnum:
+        fault_at(c.faults, FAULT_TRUNCATED, id, 0, s.sh_offset, 3, index)
+        return
+    g = &c.frags[f.frag_base + s.sh_info]
+    if g.kind == FRAG_NONE or c.frag_state[f.frag_base + s.sh_info] & STATE_DISCARDED:
+        return
+    if s.sh_entsize != 24 or s.sh_size % 24 != 0 or s.sh_link != f.symtab_index or count > 0x7fffffff:
+        fault_at(c.faults, FAULT_TRUNCATED, id, 0, s.sh_offset, 3, index)
+        return
+    if count == 0:
+        return
+    if g.nrelocs != 0:
+        # Two relocation sections for one section: joined in file order.
+        joined = <Rela*>malloc((g.nrelocs + count) * sizeof(Rela))
+        if joined == NULL:
+            fault_at(c.faults, FAULT_NO_MEMORY, id, 0, 0, 0, 0)
+            return
+        memcpy(joined, g.relocs, g.nrelocs * sizeof(Rela))
+        memcpy(joined + g.nrelocs, f.data + s.sh_offset, count * sizeof(Rela))
+        g.relocs = joined
+        g.nrelocs += <uint32_t>count
+        return
+    g.relocs = <const Rela*>(f.data + s.sh_offset)
+    g.nrelocs = <uint32_t>count
+    g.reloc_shndx = <uint16_t>index
+
+
+cdef struct LoadTask:
+    Columns* c               # the tables
+    uint64_t* compressed     # [nlive] compressed sections of each live file
+
+
+cdef void load_one(void* context, int64_t index, int thread) noexcept nogil:
+    cdef LoadTask* task = <LoadTask*>context
+    cdef Columns* c = task.c
+    cdef uint32_t id = c.live[index]
+    cdef File* f = &c.files[id]
+    cdef uint32_t i
+    if f.kind != FILE_OBJECT:
+        return
+    for i in range(f.shnum):
+        load_section(c, f, id, i, &task.compressed[index])
+    for i in range(1, f.shnum):
+        if f.shdrs[i].sh_type == SHT_RELA:
+            attach_relocations(c, f, id, i)
+
+
+def load_sections(Tables tables):
+    """Fills the Fragment rows of all live files in parallel. Returns the fragment ids of compressed sections,
+    in order; their contents are still compressed."""
+    cdef Columns* c = &tables.c
+    cdef LoadTask task
+    cdef uint32_t i, k
+    cdef File* f
+    cdef const char* name
+    task.c = c
+    task.compressed = <uint64_t*>calloc(c.nlive, sizeof(uint64_t))
+    if task.compressed == NULL:
+        raise MemoryError
+    with nogil:
+        parallel_for(load_one, &task, c.nlive, c.threads)
+    result = []
+    for i in range(c.nlive):
+        if task.compressed[i]:
+            f = &c.files[c.live[i]]
+            for k in range(1, f.shnum):
+                if c.frags[f.frag_base + k].kind == FRAG_NONE:
+                    continue
+                name = f.shstrtab + f.shdrs[k].sh_name
+                if f.shdrs[k].sh_flags & SHF_COMPRESSED or starts(name, b".zdebug_"):
+                    result.append(f.frag_base + k)
+    free(task.compressed)
+    return result
+
+
+def section_bytes(Tables tables, uint32_t frag):
+    """The input bytes of a fragment."""
+    cdef Fragment* g = &tables.c.frags[frag]
+    if g.data == NULL:
+        return b""
+    return (<const char*>g.data)[:g.size]
+
+
+def set_contents(Tables tables, uint32_t frag, bytes contents, uint32_t align):
+    """Replaces the bytes of a fragment (decompressed contents); align in bytes. The tables keep `contents`."""
+    cdef Fragment* g = &tables.c.frags[frag]
+    tables.buffers.append(contents)
+    g.data = <const uint8_t*><const char*>contents
+    g.size = len(contents)
+    g.align_log2 = log2_of(align)
+    g.sh_flags &= ~<uint32_t>SHF_COMPRESSED
+
+
+def section_name(Tables tables, uint32_t frag):
+    """Input name of a fragment, str; "COMMON" for commons."""
+    cdef Fragment* g
+    cdef File* f
+    if frag == 0 or frag >= tables.c.nfrags:
+        return "<none>"
+    g = &tables.c.frags[frag]
+    if g.kind == FRAG_COMMON:
+        return "COMMON"
+    if frag >= tables.c.first_extra and tables.c.first_extra:
+        return "<linker>"
+    f = &tables.c.files[g.file]
+    return (f.shstrtab + f.shdrs[frag - f.frag_base].sh_name).decode("utf-8", "surrogateescape")
+
+
+def fragment(Tables tables, uint32_t frag):
+    """(file, type, flags, size, align, kind, state, rule, output, nrelocs) of a fragment."""
+    cdef Fragment* g = &tables.c.frags[frag]
+    return (g.file, g.sh_type, g.sh_flags, g.size, 1 << g.align_log2, g.kind, tables.c.frag_state[frag], g.rule,
+            g.output, g.nrelocs)
+
+
+def compression(Tables tables, uint32_t frag):
+    """How a section is compressed: (is big-endian, is ELF32, is .zdebug)."""
+    cdef Fragment* g = &tables.c.frags[frag]
+    cdef File* f = &tables.c.files[g.file]
+    return (bool(f.flags & FILE_SWAP), bool(f.flags & FILE_ELF32), not g.sh_flags & SHF_COMPRESSED)
+
+
+cdef struct CommonKey:       # a common symbol, sortable
+    uint32_t order           # rank of its file
+    uint32_t sym             # symbol index
+    uint32_t gid             # global
+
+
+cdef int compare_commons(const void* a, const void* b) noexcept nogil:
+    cdef const CommonKey* x = <const CommonKey*>a
+    cdef const CommonKey* y = <const CommonKey*>b
+    if x.order != y.order:
+        return -1 if x.order < y.order else 1
+    return -1 if x.sym < y.sym else 1
+
+
+def allocate_commons(Tables tables):
+    """Gives each common symbol that won a fragment of its own, in file order, and makes it a definition.
+    Returns the number of commons. Freezes first_extra in every case."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t gid, n = 0, i, frag
+    cdef CommonKey* keys
+    cdef Fragment* g
+    cdef Global* s
+    c.first_extra = c.nfrags
+    if c.ncommon == 0:
+        return 0
+    keys = <CommonKey*>malloc((<uint64_t>c.ncommon + 1) * sizeof(CommonKey))
+    if keys == NULL:
+        raise MemoryError
+    for gid in range(1, c.nglobals):
+        if c.globals[gid].state == SYM_COMMON:
+            keys[n].order = c.files[c.globals[gid].file].order
+            keys[n].sym = c.globals[gid].sym
+            keys[n].gid = gid
+            n += 1
+    qsort(keys, n, sizeof(CommonKey), compare_commons)
+    tables.reserve_frags(n)
+    for i in range(n):
+        s = &c.globals[keys[i].gid]
+        frag = c.nfrags
+        c.nfrags += 1
+        g = &c.frags[frag]
+        memset(g, 0, sizeof(Fragment))
+        g.file = s.file
+        g.sh_type = SHT_NOBITS
+        g.sh_flags = SHF_ALLOC | SHF_WRITE | (SHF_TLS if s.type == STT_TLS else 0)
+        if c.machine == 62 and c.files[s.file].syms[s.sym].st_shndx == SHN_X86_64_LCOMMON:
+            g.sh_flags |= SHF_X86_64_LARGE
+        g.kind = FRAG_COMMON
+        g.size = s.size
+        g.align_log2 = log2_of(s.value)
+        g.link = keys[i].gid
+        c.frag_state[frag] = STATE_LIVE
+        s.frag = frag
+        s.value = 0
+        s.state = SYM_DEFINED
+        if s.type == STT_COMMON:
+            s.type = STT_OBJECT
+    free(keys)
+    return n

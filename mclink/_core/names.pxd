@@ -1,0 +1,21 @@
+# cython: language_level=3
+"""Level 1: the table of global names: PARTITIONS open-addressing tables, chosen by the top bits of the hash.
+
+A partition is written by one thread at a time; partitions need no locks between them. gid =
+partition + index * PARTITIONS, where index counts the names of the partition in order of arrival.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+from mclink._core.tables cimport Columns, Tables
+
+# gid of a name, 0 when it is unknown. `hash` is hash_bytes(name, length).
+cdef uint32_t find_name(Columns* c, const char* name, size_t length, uint64_t hash) noexcept nogil
+
+# gid of a name, made when unknown; 0 when memory ran out. The caller has reserved globals rows for it and owns
+# the partition. `name` must outlive the table.
+cdef uint32_t intern_name(Columns* c, const char* name, size_t length, uint64_t hash) noexcept nogil
+
+# First slot that a hash probes, for prefetching.
+cdef const void* slot_of(Columns* c, uint64_t hash) noexcept nogil
+
+# Reserves rows so that `extra[p]` more names fit partition p; call outside parallel regions.
+cdef int reserve_names(Tables tables, const uint32_t* extra) except -1

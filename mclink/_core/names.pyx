@@ -1,0 +1,97 @@
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp
+from mclink._core.hash cimport hash_bytes
+from mclink._core.tables cimport PARTITION_BITS, PARTITIONS, Global, Partition
+
+
+cdef inline uint32_t partition_of(uint64_t hash) noexcept nogil:
+    return <uint32_t>(hash >> (64 - PARTITION_BITS))
+
+
+cdef const void* slot_of(Columns* c, uint64_t hash) noexcept nogil:
+    cdef Partition* p = &c.names[partition_of(hash)]
+    if p.slots == NULL:
+        return NULL
+    return &p.slots[<uint32_t>(hash >> 20) & p.mask]
+
+
+cdef uint32_t find_name(Columns* c, const char* name, size_t length, uint64_t hash) noexcept nogil:
+    cdef uint32_t part = partition_of(hash)
+    cdef Partition* p = &c.names[part]
+    cdef uint64_t slot
+    cdef uint32_t at, gid
+    cdef Global* g
+    if p.slots == NULL:
+        return 0
+    at = <uint32_t>(hash >> 20) & p.mask
+    while True:
+        slot = p.slots[at]
+        if slot == 0:
+            return 0
+        if (slot >> 32) == (hash & <uint64_t>0xffffffffU):
+            gid = part + (<uint32_t>slot - 1) * PARTITIONS
+            g = &c.globals[gid]
+            if g.name_len == length and memcmp(g.name, name, length) == 0:
+                return gid
+        at = (at + 1) & p.mask
+
+
+cdef bint grow_partition(Columns* c, Partition* p, uint32_t part) noexcept nogil:
+    """Doubles the slots; the hash of every name is computed again, which is rare enough."""
+    cdef uint32_t size = 64 if p.slots == NULL else (p.mask + 1) * 2
+    cdef uint64_t* slots = <uint64_t*>calloc(size, sizeof(uint64_t))
+    cdef uint32_t i, at
+    cdef uint64_t hash
+    cdef Global* g
+    if slots == NULL:
+        return False
+    for i in range(p.count):
+        g = &c.globals[part + i * PARTITIONS]
+        hash = hash_bytes(g.name, g.name_len)
+        at = <uint32_t>(hash >> 20) & (size - 1)
+        while slots[at] != 0:
+            at = (at + 1) & (size - 1)
+        slots[at] = (hash & <uint64_t>0xffffffffU) << 32 | (i + 1)
+    free(p.slots)
+    p.slots = slots
+    p.mask = size - 1
+    return True
+
+
+cdef uint32_t intern_name(Columns* c, const char* name, size_t length, uint64_t hash) noexcept nogil:
+    cdef uint32_t part = partition_of(hash)
+    cdef Partition* p = &c.names[part]
+    cdef uint32_t gid = find_name(c, name, length, hash)
+    cdef uint32_t at
+    cdef Global* g
+    if gid != 0:
+        return gid
+    if part == 0 and p.count == 0:
+        # gid 0 is "none": index 0 of partition 0 is never given to a name.
+        p.count = 1
+        c.globals[0].name = b""
+    if p.slots == NULL or p.count * 2 > p.mask:
+        if not grow_partition(c, p, part):
+            return 0
+    at = <uint32_t>(hash >> 20) & p.mask
+    while p.slots[at] != 0:
+        at = (at + 1) & p.mask
+    gid = part + p.count * PARTITIONS
+    p.count += 1
+    p.slots[at] = (hash & <uint64_t>0xffffffffU) << 32 | p.count
+    g = &c.globals[gid]
+    g.name = name
+    g.name_len = <uint32_t>length
+    g.hash32 = <uint32_t>hash
+    return gid
+
+
+cdef int reserve_names(Tables tables, const uint32_t* extra) except -1:
+    cdef Columns* c = &tables.c
+    cdef uint32_t i, most = 0
+    for i in range(PARTITIONS):
+        most = max(most, c.names[i].count + extra[i])
+    if most >= 0xffffffffU // PARTITIONS - 2:
+        raise MemoryError("more than 4 G symbol names")
+    tables.reserve_globals((most + 2) * PARTITIONS)
+    return 0
