@@ -1,0 +1,100 @@
+"""The targets: a registry of strings. Nobody imports a target by name but `load`.
+
+A target module has, all documented in x86_64.py: NAME, EMULATIONS, MACHINE, ELF_CLASS, BIG_ENDIAN,
+the page sizes and paths, RELOCS, and `make_ops()`.
+"""
+
+import sys
+
+from mclink.diag import LinkError
+
+# GNU emulation name -> (module of this package, operating system flavour)
+EMULATIONS = {
+    "elf_x86_64": ("x86_64", "linux"),
+    "elf_x86_64_fbsd": ("x86_64", "freebsd"),
+    "elf_x86_64_sol2": ("x86_64", "solaris"),
+    "elf_x86_64_nbsd": ("x86_64", "netbsd"),
+    "elf_x86_64_haiku": ("x86_64", "haiku"),
+}
+
+# (e_machine, is 64-bit, is big-endian) -> default emulation of objects of that kind
+MACHINES = {
+    (62, True, False): "elf_x86_64",
+}
+
+# first word of a target triple in argv[0] -> default emulation
+TRIPLES = {
+    "x86_64": "elf_x86_64",
+    "amd64": "elf_x86_64",
+}
+
+# BFD target name (OUTPUT_FORMAT, --oformat) -> default emulation
+FORMATS = {
+    "elf64-x86-64": "elf_x86_64",
+    "elf64-x86-64-freebsd": "elf_x86_64_fbsd",
+    "elf64-x86-64-sol2": "elf_x86_64_sol2",
+}
+
+
+class Target:
+    """A target module for one emulation, and its compiled relocation table.
+
+    Attributes:
+      emulation   GNU name, "elf_x86_64"
+      flavour     operating system: "linux", "freebsd", "netbsd" ...
+      data        the target module: constants (IMAGE_BASE, INTERP ...) are read from it
+      ops         _core.ops.OpsTable
+    """
+
+    __slots__ = ("emulation", "flavour", "data", "ops", "_names")
+
+    def __init__(self, emulation, flavour, data):
+        self.emulation = emulation
+        self.flavour = flavour
+        self.data = data
+        self.ops = data.make_ops()
+        self._names = None
+
+    def reloc_name(self, number):
+        """Printed name of relocation type `number`; "unknown (n)" when the target has none."""
+        if self._names is None:
+            self._names = {row[0]: row[1] for row in self.data.RELOCS}
+        return self._names.get(number) or f"unknown ({number})"
+
+    def interp(self):
+        """Path of the run-time linker for this flavour, or None."""
+        return self.data.INTERP.get(self.flavour)
+
+
+def load(emulation):
+    """The Target of a GNU emulation name; LinkError when there is none."""
+    try:
+        name, flavour = EMULATIONS[emulation]
+    except KeyError:
+        known = " ".join(EMULATIONS)
+        raise LinkError(f"unrecognised emulation mode: {emulation}\n"
+                        f">>> supported emulations: {known}") from None
+    module = "mclink.target." + name
+    __import__(module)
+    return Target(emulation, flavour, sys.modules[module])
+
+
+def emulation_of_triple(triple):
+    """Emulation for a target triple ("x86_64--netbsd"), or None when it is not known."""
+    if not triple:
+        return None
+    emulation = TRIPLES.get(triple.partition("-")[0])
+    for flavour, suffix in (("freebsd", "_fbsd"), ("netbsd", "_nbsd"), ("haiku", "_haiku")):
+        if flavour in triple and f"{emulation}{suffix}" in EMULATIONS:
+            return emulation + suffix
+    return emulation
+
+
+def emulation_of_machine(machine, is64, big_endian):
+    """Default emulation for the header of an object, or None when no target links it."""
+    return MACHINES.get((machine, bool(is64), bool(big_endian)))
+
+
+def emulation_of_format(name):
+    """Default emulation for a BFD target name, or None."""
+    return FORMATS.get(name)
