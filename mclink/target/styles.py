@@ -1,0 +1,36 @@
+"""The Styles of the default linker scripts, by emulation.  What they hold: default_script.Style."""
+
+from mclink.target.default_script import Style, large_bss, large_data
+
+_LARGE_RELOCATED = {"ldata": "l", "lbss": "lb", "lrodata": "lr"}
+_LARGE_AT_ZERO = "".join(f"  {name} 0 : {{ *({name}) }}\n" for name in (".lbss", ".lrodata", ".ldata"))
+_X86_PLT = ("  .plt : { *(.plt) *(.iplt) }\n  .plt.got : { *(.plt.got) }\n"
+            "  .plt.sec : { *(.plt.sec) }\n")
+_X86_PLT_AT_ZERO = "".join(f"  {name} 0 : {{ *({name}) }}\n"
+                           for name in (".plt", ".plt.got", ".plt.sec"))
+
+
+def _x86_64(emulation, formats, arch, triple, bits, lib_suffix):
+    return Style(
+        emulation, (formats,) * 3, arch, triple, 0x400000, bits,
+        lib_suffix=lib_suffix, got_header=24, rel_extra=_LARGE_RELOCATED,
+        parts={"plt": _X86_PLT, "large_bss": large_bss, "large_data": large_data},
+        relocatable={"plt": _X86_PLT_AT_ZERO, "large_data": _LARGE_AT_ZERO})
+
+
+def _i386():
+    return Style(
+        "elf_i386", ("elf32-i386",) * 3, "i386", "i386-linux-gnu", 0x8048000, 32,
+        lib_suffix="32", rel="rel", got_header=12,
+        # Without large sections there is one alignment less at the end.
+        parts={"plt": _X86_PLT}, relocatable={"plt": _X86_PLT_AT_ZERO})
+
+
+# emulation -> function that makes its Style
+STYLES = {
+    "elf_x86_64": lambda: _x86_64("elf_x86_64", "elf64-x86-64", "i386:x86-64", "x86_64-linux-gnu",
+                                  64, "64"),
+    "elf32_x86_64": lambda: _x86_64("elf32_x86_64", "elf32-x86-64", "i386:x64-32",
+                                    "x86_64-linux-gnux32", 32, "x32"),
+    "elf_i386": _i386,
+}
