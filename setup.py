@@ -1,0 +1,154 @@
+"""Build of the Cython core and of the launcher; everything else is in pyproject.toml."""
+
+import marshal
+import os
+import subprocess
+import sys
+import sysconfig
+from glob import glob
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+from distutils.command.install_data import install_data  # setuptools' own copy, hence the order
+
+CORE = "mclink/_core"
+LAUNCHER = "mclink/_launcher/gcc/ld"
+RELEASE = "%d.%d" % sys.version_info[:2]
+
+DIRECTIVES = {
+    "language_level": 3,
+    # Bounds are checked where a number enters from a file, once; the loops run on checked columns.
+    "boundscheck": False,
+    "wraparound": False,
+    "initializedcheck": False,
+    "cdivision": True,
+    "nonecheck": False,
+    # Both cost import time in every module and nobody reads them at run time.
+    "binding": False,
+    "embedsignature": False,
+}
+
+# Columns are read through casts of the mapped file, hence -fno-strict-aliasing.
+CFLAGS = ["-O2", "-fno-strict-aliasing", "-fno-semantic-interposition", "-fvisibility=hidden",
+          "-pthread", "-g0", "-Wno-unused-function", "-Wno-unreachable-code"]
+
+
+def core_extensions():
+    """One extension for each .pyx of the core; a file dropped there needs no entry here."""
+    found = sorted(glob(CORE + "/**/*.pyx", recursive=True))
+    headers = sorted(glob(CORE + "/**/*.pxd", recursive=True))
+    return [
+        Extension(path[:-4].replace("/", "."), [path], depends=headers,
+                  extra_compile_args=CFLAGS, extra_link_args=["-pthread", "-Wl,-z,now"])
+        for path in found
+    ]
+
+
+class BuildWithLauncher(build_ext):
+    """build_ext that also compiles the program behind `ld` (mclink/_launcher/launcher.c).
+
+    It is bound to the interpreter that it is built for, so it is made here and never shipped.
+    """
+
+    def run(self):
+        super().run()
+        root = "" if self.inplace else self.build_lib
+        target = os.path.join(root, LAUNCHER)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.makedirs(self.build_temp, exist_ok=True)
+        if not (embeds() and compile_launcher(target, self.build_temp, embed=True)
+                and answers(target)):
+            compile_launcher(target, self.build_temp, embed=False)
+            if not answers(target):
+                raise RuntimeError("the launcher does not start")
+
+    def get_outputs(self):
+        return super().get_outputs() + [os.path.join(self.build_lib, LAUNCHER)]
+
+
+class InstallLauncher(install_data):
+    """install_data whose one file is the launcher, as bin/ld.mclink and bin/mclink."""
+
+    def run(self):
+        build = self.get_finalized_command("build_ext")
+        source = os.path.join("" if build.inplace else build.build_lib, LAUNCHER)
+        folder = os.path.join(self.install_dir, "bin")
+        self.mkpath(folder)
+        for name in ("ld.mclink", "mclink"):
+            target, _ = self.copy_file(source, os.path.join(folder, name))
+            self.outfiles.append(target)
+
+
+def embeds():
+    """Can a program link against this interpreter as a shared library?"""
+    library = sysconfig.get_config_var("INSTSONAME") or ""
+    return ".so" in library or bool(glob("/usr/lib/*/libpython%s.so" % RELEASE))
+
+
+def compile_launcher(target, temp, embed):
+    """Compile the launcher to `target`; False when the compiler refuses."""
+    stdlib = sysconfig.get_path("stdlib")
+    # A virtual environment's own python would look for its home again at every start.
+    python = os.path.join(sysconfig.get_config_var("BINDIR"), "python" + RELEASE)
+    if not os.access(python, os.X_OK):
+        python = os.path.realpath(sys.executable)
+    macros = {
+        "PYTHON": python,
+        "PYTHON_RELEASE": RELEASE,
+        "PYTHON_PREFIX": sys.base_prefix,
+        "PYTHON_STDLIB": stdlib,
+        "PYTHON_DYNLOAD": sysconfig.get_config_var("DESTSHARED"),
+    }
+    compiler = os.environ.get("CC", sysconfig.get_config_var("CC") or "gcc").split()
+    command = [*compiler, "-O2", "-g0", "-o", target, "mclink/_launcher/launcher.c"]
+    command += [f'-D{name}="{value}"' for name, value in macros.items()]
+    if embed:
+        with open(os.path.join(temp, "frozen.h"), "w", encoding="ascii") as file:
+            file.write(freeze_start())
+        folder = sysconfig.get_config_var("LIBDIR")
+        command += ["-DMCLINK_EMBED", "-I" + temp, "-I" + sysconfig.get_path("include"),
+                    "-L" + folder, "-lpython" + RELEASE, "-Wl,-rpath," + folder]
+    return subprocess.call(command) == 0
+
+
+def freeze_start():
+    """C text of the modules that every start imports from files otherwise, and of boot.py."""
+    stdlib = sysconfig.get_path("stdlib")
+    modules = [
+        ("encodings", os.path.join(stdlib, "encodings", "__init__.py"), 1),
+        ("encodings.aliases", os.path.join(stdlib, "encodings", "aliases.py"), 0),
+        ("encodings.utf_8", os.path.join(stdlib, "encodings", "utf_8.py"), 0),
+        ("_mclink_boot", "mclink/_launcher/boot.py", 0),
+    ]
+    arrays, rows = [], []
+    for number, (name, path, package) in enumerate(modules):
+        with open(path, "rb") as file:
+            code = compile(file.read(), f"<frozen {name}>", "exec", dont_inherit=True)
+        data = marshal.dumps(code)
+        arrays.append(f"static const unsigned char M{number}[] = "
+                      f"{{{','.join(map(str, data))}}};\n")
+        rows.append(f'    {{.name = "{name}", .code = M{number}, .size = {len(data)}, '
+                    f".is_package = {package}}},\n")
+    return "".join(arrays) + "static const struct _frozen FROZEN[] = {\n" + "".join(rows) + "    {0}\n};\n"
+
+
+def answers(launcher):
+    """Does the launcher reach the package?"""
+    try:
+        done = subprocess.run([os.path.abspath(launcher), "--version"], capture_output=True,
+                              check=False)
+    except OSError:
+        return False
+    return done.returncode == 0 and b"mclink" in done.stdout
+
+
+if __name__ == "__main__":
+    setup(
+        ext_modules=cythonize(core_extensions(), compiler_directives=DIRECTIVES,
+                              build_dir="build/cython"),
+        cmdclass={"build_ext": BuildWithLauncher, "install_data": InstallLauncher},
+        # Names nothing to copy: it is what makes setuptools run install_data.
+        data_files=[("bin", [])],
+    )
