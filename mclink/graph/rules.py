@@ -1,0 +1,258 @@
+"""Which input statement of the script takes which section.
+
+The rules are always a script: the target's default one or the user's. Statements are numbered in the
+order of the script; the first that matches a section takes it. Sections that none takes are orphans
+and get a rule of their own for each distinct name. Source: GNU ld manual, node "SECTIONS".
+"""
+
+from mclink._core.classify import Matcher, discard_rules, number_orphans
+from mclink.context import OutputSection, Run
+from mclink.diag import LinkError
+from mclink.inputs.script import ast
+from mclink.plan import Orphan, Overlay, Plan
+
+_KEEP = 1                 # classify.pyx: RULE_KEEP
+_DISCARD = 2              # classify.pyx: RULE_DISCARD
+
+
+def match_sections(link):
+    """match sections
+
+    Leaves `link.plan`, `link.runs`, and in each fragment of a live file the number of the run that
+    takes it (0: none, it is not part of the output). ONLY_IF_RO and ONLY_IF_RW are decided here.
+    """
+    builder = _Builder(link)
+    builder.read(link.script)
+    plan = link.plan = builder.plan
+    options = link.options
+    matcher = plan.matcher
+    if options.unique:
+        for pattern in options.unique:
+            matcher.add_unique(_encode(pattern))
+    matcher.set_rules(bytes(builder.bits))
+    strip_debug = options.strip != "none"
+    apart = options.relocatable and not options.force_group_allocation and not builder.groups_allocated
+    matcher.classify(link.tables, strip_debug, apart)
+    for section in builder.constrained:
+        _decide_constraint(link, section, strip_debug, apart)
+    _number_orphans(link, apart)
+
+
+def script_symbols(script):
+    """The names that a script may define: a list of (name, how), how as in ast.ASSIGN, in script order.
+
+    The names of the bounds of OVERLAY sections are among them, as PROVIDE.
+    """
+    found = []
+    _collect_symbols(script, found)
+    return found
+
+
+def _collect_symbols(nodes, found):
+    for node in nodes:
+        kind = node[0]
+        if kind == ast.ASSIGN:
+            if node[2] != ".":
+                found.append((node[2], node[4]))
+        elif kind == ast.SECTIONS:
+            _collect_symbols(node[2], found)
+        elif kind == ast.OUTSEC:
+            _collect_symbols(node[10], found)
+        elif kind == ast.OVERLAY:
+            for member in node[6]:
+                name = overlay_symbol(member[0])
+                found.append(("__load_start_" + name, ast.PROVIDE))
+                found.append(("__load_stop_" + name, ast.PROVIDE))
+                _collect_symbols(member[2], found)
+
+
+def overlay_symbol(section):
+    """What follows __load_start_ in the name of a symbol for an overlay's section: characters that may
+    not stand in C identifiers are dropped (GNU ld manual, node "Overlay Description")."""
+    return "".join(c for c in section if c.isalnum() or c == "_")
+
+
+class _Builder:
+    """Walks a script and makes the plan and the matcher of it."""
+
+    def __init__(self, link):
+        self.runs = link.runs
+        self.plan = Plan()
+        self.matcher = self.plan.matcher = Matcher()
+        self.bits = bytearray(len(link.runs))
+        self.conditions = {}
+        self.constrained = []
+        self.groups_allocated = False
+        self.sources = link.sources
+        for name in link.options.discard_sections:
+            run = self.add_run(None, None, _DISCARD)
+            self.plan.discards.append(run)
+            self.matcher.add_pattern(_encode(name), run.number, 0, 0, 0, 0)
+
+    def read(self, script):
+        plan = self.plan
+        waiting = 0                 # statements before this index have their place
+        inserts = []
+        for node in script:
+            kind = node[0]
+            if kind == ast.SECTIONS:
+                for statement in node[2]:
+                    self.add_statement(statement)
+            elif kind in (ast.ASSIGN, ast.ASSERT):
+                plan.statements.append(node)
+            elif kind == ast.INSERT:
+                inserts.append((node, plan.statements[waiting:]))
+                del plan.statements[waiting:]
+            elif kind == ast.MEMORY:
+                plan.memory.extend(node[2])
+            elif kind == ast.REGION_ALIAS:
+                plan.aliases[node[2]] = (node[1], node[3])
+            elif kind == ast.PHDRS:
+                plan.phdrs = (plan.phdrs or []) + list(node[2])
+            elif kind in (ast.NOCROSSREFS, ast.NOCROSSREFS_TO):
+                plan.no_crossrefs.append((node[1], node[2], kind == ast.NOCROSSREFS_TO))
+            elif kind == ast.LD_FEATURE:
+                plan.sane = plan.sane or node[2] == "SANE_EXPR"
+            elif kind == ast.FORCE_GROUP_ALLOCATION:
+                self.groups_allocated = True
+        for node, statements in inserts:
+            self.insert(node, statements)
+
+    def insert(self, node, statements):
+        """INSERT AFTER or BEFORE: what stood before it moves next to an output section."""
+        where = self.plan.statements
+        for index, item in enumerate(where):
+            if isinstance(item, OutputSection) and item.name == node[3]:
+                index += node[2] == "AFTER"
+                where[index:index] = statements
+                return
+            if isinstance(item, Overlay) and any(member.name == node[3] for member in item.members):
+                index += node[2] == "AFTER"
+                where[index:index] = statements
+                return
+        self.sources.fail(node[1], f"section '{node[3]}' not found for INSERT")
+
+    def add_statement(self, node):
+        kind = node[0]
+        if kind == ast.OUTSEC:
+            if node[2] == ast.DISCARD_NAME:
+                self.add_discard(node[10])
+                return
+            section = self.output_section(node)
+            if node[3] & (ast.ONLY_IF_RO | ast.ONLY_IF_RW):
+                self.constrained.append(section)
+            self.plan.statements.append(section)
+        elif kind == ast.OVERLAY:
+            overlay = Overlay(node)
+            pos = node[1]
+            for name, member_pos, body, phdrs, fill in node[6]:
+                definition = (ast.OUTSEC, member_pos or pos, name, 0, None, "", None, None, None, node[5], body,
+                              node[7], node[8], phdrs or node[9], node[10] if fill is None else fill)
+                overlay.members.append(self.output_section(definition))
+            if node[3]:
+                self.plan.no_crossrefs.append((pos, tuple(member[0] for member in node[6]), False))
+            self.plan.statements.append(overlay)
+        elif kind == ast.CLASS:
+            runs = self.plan.classes.setdefault(node[2], [])
+            for statement in node[3]:
+                if statement[0] == ast.PATTERN:
+                    runs.append(self.add_pattern(statement, None))
+        elif kind != ast.ENTRY:
+            self.plan.statements.append(node)
+
+    def output_section(self, node):
+        section = OutputSection(node[2])
+        section.definition = node
+        section.region = node[11]
+        section.lma_region = node[12]
+        section.phdrs = list(node[13]) or None
+        statements = section.statements
+        for statement in node[10]:
+            kind = statement[0]
+            if kind == ast.PATTERN:
+                statements.append(self.add_pattern(statement, section))
+            elif kind != ast.ENTRY and kind != ast.CONSTRUCTORS:
+                statements.append(statement)
+        return section
+
+    def add_discard(self, body):
+        for statement in body:
+            if statement[0] == ast.PATTERN:
+                run = self.add_pattern(statement, None, _DISCARD)
+                self.plan.discards.append(run)
+
+    def add_run(self, statement, output, bits):
+        run = Run(len(self.runs), output, statement)
+        self.runs.append(run)
+        self.bits.append(bits)
+        return run
+
+    def add_pattern(self, node, output, bits=0):
+        """A run for an input statement, its patterns given to the matcher."""
+        _, _, keep, file, sections, with_flags, without_flags = node
+        run = self.add_run(node, output, bits | (_KEEP if keep else 0))
+        pattern, _, excludes = file
+        number = 0
+        for section, _, _, section_excludes in sections or (("*", 0, 0, ()),):
+            if pattern == "*" and not excludes and not section_excludes:
+                condition = 0
+            else:
+                condition = self.condition(pattern, tuple(excludes) + tuple(section_excludes))
+            self.matcher.add_pattern(_encode(section), run.number, number, condition, with_flags,
+                                     without_flags)
+            number += 1
+        return run
+
+    def condition(self, pattern, excludes):
+        key = (pattern, excludes)
+        number = self.conditions.get(key)
+        if number is None:
+            number = self.matcher.add_condition(None if pattern == "*" else _split(pattern),
+                                                [_split(exclude) for exclude in excludes])
+            self.conditions[key] = number
+        return number
+
+
+def _encode(name):
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _split(pattern):
+    archive, member = ast.split_archive(pattern)
+    return (None if archive is None else _encode(archive)), (None if member is None else _encode(member))
+
+
+def _decide_constraint(link, section, strip_debug, apart):
+    """Drop a section of ONLY_IF_RO that would get a writable input, of ONLY_IF_RW a read-only one.
+
+    What it took is matched again, with the statements that follow."""
+    matcher = link.plan.matcher
+    runs = [run for run in section.statements if isinstance(run, Run)]
+    unwanted = 1 if section.definition[3] & ast.ONLY_IF_RO else 0
+    taken = [matcher.seen(run.number) for run in runs]
+    empty = not any(some_ro or some_rw for some_ro, some_rw in taken)
+    if empty and not unwanted or any(seen[unwanted] for seen in taken):
+        link.plan.statements.remove(section)
+        if empty:
+            return
+        only = bytearray(len(link.runs))
+        for run in runs:
+            matcher.switch_off(run.number)
+            only[run.number] = 1
+        matcher.classify(link.tables, strip_debug, apart, bytes(only))
+
+
+def _number_orphans(link, apart):
+    options = link.options
+    plan = link.plan
+    runs = link.runs
+    plan.first_orphan = len(runs)
+    found = number_orphans(link.tables, plan.first_orphan, options.unique is not None and not options.unique,
+                           apart)
+    if options.orphan_handling == "discard":
+        discard_rules(link.tables, plan.first_orphan)
+        return
+    for name, type, flags, first in found:
+        run = Run(len(runs), None, None)
+        runs.append(run)
+        plan.orphans.append(Orphan(name, type, flags, first, run))

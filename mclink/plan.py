@@ -1,0 +1,68 @@
+"""What the script says about layout, in the order in which it is obeyed; made by graph, used by layout."""
+
+
+class Plan:
+    """The layout rules in force, taken apart.
+
+    `statements` holds, in order: OutputSection (its `definition` is the OUTSEC node, its `statements` are
+    Run objects and nodes), Overlay, and the nodes ASSIGN and ASSERT.
+    """
+
+    __slots__ = (
+        "statements",   # see above; after INSERT has been obeyed
+        "orphans",      # list of Orphan: sections that no statement took, in link order
+        "first_orphan", # rule of orphans[0]; the others follow
+        "classes",      # dict: name of a CLASS -> list of its Runs
+        "discards",     # list of Runs that stand in /DISCARD/ (their number is their rank in the matching)
+        "matcher",      # _core.classify.Matcher
+        "sane",         # LD_FEATURE("SANE_EXPR")
+        "memory",       # list of (name, pos, attributes, inverted, origin, length) of MEMORY
+        "aliases",      # dict: REGION_ALIAS name -> (pos, region)
+        "phdrs",        # list of header tuples of PHDRS, or None
+        "no_crossrefs", # list of (pos, sections, True for NOCROSSREFS_TO)
+    )
+
+    def __init__(self):
+        self.statements = []
+        self.orphans = []
+        self.first_orphan = 0
+        self.classes = {}
+        self.discards = []
+        self.matcher = None
+        self.sane = False
+        self.memory = []
+        self.aliases = {}
+        self.phdrs = None
+        self.no_crossrefs = []
+
+
+class Orphan:
+    """Sections of one name and kind that no input statement takes."""
+
+    __slots__ = (
+        "name",     # str
+        "type",     # SHT_* of the first
+        "flags",    # SHF_* of the first, low 32 bits
+        "first",    # fragment id of the first in link order
+        "run",      # Run
+    )
+
+    def __init__(self, name, type, flags, first, run):
+        self.name = name
+        self.type = type
+        self.flags = flags
+        self.first = first
+        self.run = run
+
+
+class Overlay:
+    """An OVERLAY: output sections that share an address range."""
+
+    __slots__ = (
+        "node",         # the OVERLAY node
+        "members",      # its OutputSections, in order
+    )
+
+    def __init__(self, node):
+        self.node = node
+        self.members = []
