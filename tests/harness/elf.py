@@ -12,7 +12,7 @@ Symbol = namedtuple("Symbol", "name value size type bind vis shndx version hidde
 Symbol.defined = property(lambda s: s.shndx != "SHN_UNDEF")
 Section = namedtuple("Section", "name index type flags addr offset size link info align entsize")
 Segment = namedtuple("Segment", "type flags offset vaddr paddr filesz memsz align")
-Reloc = namedtuple("Reloc", "offset type symbol addend")
+Reloc = namedtuple("Reloc", "offset type symbol addend value")
 Note = namedtuple("Note", "name type desc")
 Version = namedtuple("Version", "name flags index parents")
 
@@ -224,15 +224,16 @@ class Elf:
         return names | {k for k, bit in ENUM_DT_FLAGS_1.items() if (self.dyn("FLAGS_1") or 0) & bit}
 
     def relocs(self, name):
-        """Relocations of a section, types by name; [] when there is no such section."""
+        """Relocations of a section, types by name, ``value`` the symbol's st_value; [] when there is no such section."""
         table = self._elf.get_section_by_name(name)
         if not isinstance(table, RelocationSection) or isinstance(table, RelrRelocationSection):
             return []
         symbols = self._elf.get_section(table["sh_link"]) if table["sh_link"] else None
         rows = []
         for r in table.iter_relocations():
-            sym = symbols.get_symbol(r["r_info_sym"]).name if symbols is not None and r["r_info_sym"] else ""
-            rows.append(Reloc(r["r_offset"], describe_reloc_type(r["r_info_type"], self._elf), sym, r["r_addend"] if r.is_RELA() else None))
+            sym = symbols.get_symbol(r["r_info_sym"]) if symbols is not None and r["r_info_sym"] else None
+            rows.append(Reloc(r["r_offset"], describe_reloc_type(r["r_info_type"], self._elf), sym.name if sym else "",
+                              r["r_addend"] if r.is_RELA() else None, sym["st_value"] if sym else 0))
         return rows
 
     def dynrelocs(self):

@@ -89,8 +89,8 @@ def test_dead_code_gets_a_tombstone(tc):
 def test_gdb_breaks_by_line(tc, link):
     cflags = ("-fno-pie",) if "-no-pie" in link else ()
     obj = tc.c(SRC, *FLAGS, *cflags, name="broken")
-    exe = tc.exe("prog", *link, obj)
     tc.write("broken.c", SRC)
+    exe = tc.exe("prog", *link, obj)
     done = run_command(["gdb", "-nx", "-batch", "-ex", "set debuginfod enabled off", "-ex", f"directory {tc.dir}", "-ex", "break broken.c:7", "-ex", "run",
                         "-ex", "bt", "-ex", "print p", "-ex", "print p.x", "-ex", "kill", exe], cwd=tc.dir, env=clean_env())
     said = done.out + done.err
