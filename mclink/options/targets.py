@@ -75,7 +75,7 @@ TARGETS = (
      "Use __tls_get_addr_opt"),
     ("--no-tls-get-addr-optimize", "", "set", "tls_get_addr_optimize", False, "@ppc", "Do not"),
     ("--tls-get-addr-regsave", "", "set", "tls_get_addr_regsave", True, "@ppc",
-     "__tls_get_addr_opt stubs save registers"),
+     "Save registers in __tls_get_addr_opt stubs"),
     ("--no-tls-get-addr-regsave", "", "set", "tls_get_addr_regsave", False, "@ppc", "Do not"),
     ("--plt-align", "[N]", "on_plt_align", "plt_align", 5, "@ppc", "Align PLT stubs to 2**N bytes"),
     ("--no-plt-align", "", "set", "plt_align", 0, "@ppc", "Do not"),
