@@ -188,12 +188,30 @@ cdef bint read_index(Tables tables, uint32_t row, Member* m, bint bsd, bint wide
     return True
 
 
+cdef uint32_t new_archive(Tables tables) except 0:
+    """Appends a zero Archive row."""
+    cdef Columns* c = &tables.c
+    cdef Archive* grown
+    cdef uint32_t capacity
+    if c.narchives == 0:
+        c.narchives = 1
+    if c.narchives >= c.archives_capacity:
+        capacity = c.archives_capacity * 2 + 16
+        grown = <Archive*>realloc(c.archives, capacity * sizeof(Archive))
+        if grown == NULL:
+            raise MemoryError
+        memset(grown + c.archives_capacity, 0, (capacity - c.archives_capacity) * sizeof(Archive))
+        c.archives = grown
+        c.archives_capacity = capacity
+    c.narchives += 1
+    return c.narchives - 1
+
+
 def open_archive(Tables tables, uint32_t shell):
     """Makes the Archive row of a mapped archive file (file id of the shell): finds the name table and the
     symbol index. Returns (row, thin, has_index). Damage leaves faults."""
     cdef Columns* c = &tables.c
     cdef File* f = &c.files[shell]
-    cdef Archive* grown
     cdef Archive* a
     cdef Member m
     cdef Member index
@@ -201,18 +219,7 @@ def open_archive(Tables tables, uint32_t shell):
     cdef bint bsd = False, wide = False
     cdef uint64_t offset = MAGIC
     cdef uint32_t row
-    if c.narchives == 0:
-        c.narchives = 1
-    if c.narchives >= c.archives_capacity:
-        grown = <Archive*>realloc(c.archives, (c.archives_capacity * 2 + 16) * sizeof(Archive))
-        if grown == NULL:
-            raise MemoryError
-        memset(grown + c.archives_capacity, 0, (c.archives_capacity + 16) * sizeof(Archive))
-        c.archives = grown
-        c.archives_capacity = c.archives_capacity * 2 + 16
-    row = c.narchives
-    memset(&c.archives[0], 0, sizeof(Archive))
-    c.narchives += 1
+    row = new_archive(tables)
     a = &c.archives[row]
     a.file = shell
     a.first_member = c.nfiles
@@ -298,3 +305,54 @@ def archive_of(Tables tables, uint32_t id):
         if tables.c.archives[row].file == tables.c.files[id].archive:
             return row
     return 0
+
+
+def first_elf_member(Tables tables, uint32_t shell):
+    """(machine, is 64-bit, is big-endian) of the first ELF member of a mapped archive; None when there is none
+    or the archive is thin. Looks at a few members only and reports no damage."""
+    cdef Columns* c = &tables.c
+    cdef File* f = &c.files[shell]
+    cdef uint64_t offset = MAGIC
+    cdef int64_t size
+    cdef const uint8_t* p
+    cdef int tries
+    if f.size < MAGIC or memcmp(f.data, b"!<arch>\n", 8) != 0:
+        return None
+    for tries in range(8):
+        if not in_range(offset, HEADER, f.size):
+            return None
+        p = f.data + offset
+        size = decimal(p + 48, 10)
+        if size < 0 or not in_range(offset + HEADER, size, f.size):
+            return None
+        if size >= 20 and memcmp(p + HEADER, b"\x7fELF", 4) == 0:
+            swap = p[HEADER + 5] == 2
+            low, high = p[HEADER + 18], p[HEADER + 19]
+            return (low << 8 | high if swap else high << 8 | low, p[HEADER + 4] == 2, swap)
+        if p[0] == c'#' and size >= 20 and 0 <= decimal(p + 3, 13) <= size - 20 and \
+                memcmp(p + HEADER + decimal(p + 3, 13), b"\x7fELF", 4) == 0:
+            p += decimal(p + 3, 13)
+            swap = p[HEADER + 5] == 2
+            low, high = p[HEADER + 18], p[HEADER + 19]
+            return (low << 8 | high if swap else high << 8 | low, p[HEADER + 4] == 2, swap)
+        offset += HEADER + size
+        offset += offset & 1
+    return None
+
+
+def make_library(Tables tables, ids):
+    """An Archive row for --start-lib: its members are the given parsed objects. Returns the row; its index is
+    made by join.index_members."""
+    cdef uint32_t row = new_archive(tables)
+    tables.c.archives[row].all_members = 1
+    return row
+
+
+def has_index(Tables tables, uint32_t row):
+    """True when the archive has a symbol index."""
+    return bool(tables.c.archives[row].has_index)
+
+
+def holds(Tables tables, uint32_t row, uint32_t id):
+    """True when file `id` is a member of the archive."""
+    return row != 0 and tables.c.archives[row].file == tables.c.files[id].archive
