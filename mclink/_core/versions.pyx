@@ -8,13 +8,13 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, calloc, free
 from libc.string cimport memcmp, memchr, strlen, memcpy
 from mclink._core.elf cimport (
-    VERSYM_HIDDEN, VER_NDX_GLOBAL, STV_HIDDEN, STV_INTERNAL, STT_OBJECT, STT_COMMON, STT_FUNC, STB_GNU_UNIQUE)
+    VERSYM_HIDDEN, VER_NDX_GLOBAL, STV_HIDDEN, STV_INTERNAL, STT_OBJECT, STT_COMMON)
 from mclink._core.hash cimport hash_bytes
 from mclink._core.names cimport find_name
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport (
-    Columns, Tables, File, Global, FILE_HAS_AT, FILE_EXCLUDE_LIBS, SYM_DEFINED, SYM_DEFINED_WEAK, SYM_COMMON,
-    G_FORCED_LOCAL, G_EXPORT, G_DYNAMIC_LIST, G_REF_DYNAMIC, G_DEF_DYNAMIC, G_LINKER, G_FUNC)
+    Columns, Tables, File, Global, AtSymbol, FILE_EXCLUDE_LIBS, SYM_DEFINED, SYM_DEFINED_WEAK, SYM_COMMON,
+    G_FORCED_LOCAL, G_EXPORT, G_DYNAMIC_LIST, G_REF_DYNAMIC, G_DEF_DYNAMIC, G_LINKER)
 
 cdef extern from "<dlfcn.h>" nogil:
     void* dlopen(const char* name, int flags)
@@ -44,6 +44,8 @@ cdef struct Matcher:         # the work of one pass over the names
     Pattern* patterns        # [count]
     uint32_t count           # patterns
     uint8_t* taken           # [nglobals] 1: an exact entry or an explicit version decided already
+    uint32_t* literals       # [literal_mask + 1] 1 + index of the literal patterns, by hash; NULL none
+    uint32_t literal_mask    # slots - 1
     demangle_t demangle      # NULL: no pattern is C++
     uint32_t set_flags       # symbol lists: gflags to set; 0: a version script
     bint data_only           # symbol lists: only objects
@@ -135,9 +137,22 @@ cdef bint match_glob(const char* p, uint32_t n, const char* s, uint32_t m) noexc
     return i == n
 
 
+cdef const Pattern* find_literal(const Matcher* m, const char* s, uint32_t length) noexcept nogil:
+    """The first literal pattern that equals the text, NULL for none."""
+    cdef uint32_t at
+    cdef const Pattern* p
+    if m.literals == NULL:
+        return NULL
+    at = <uint32_t>hash_bytes(s, length) & m.literal_mask
+    while m.literals[at]:
+        p = &m.patterns[m.literals[at] - 1]
+        if p.length == length and memcmp(p.text, s, length) == 0:
+            return p
+        at = (at + 1) & m.literal_mask
+    return NULL
+
+
 cdef inline bint match_pattern(const Pattern* p, const char* s, uint32_t m) noexcept nogil:
-    if p.flags & LITERAL:
-        return p.length == m and memcmp(p.text, s, m) == 0
     if m < p.prefix or memcmp(p.text, s, p.prefix) != 0:
         return False
     return match_glob(p.text + p.prefix, p.length - p.prefix, s + p.prefix, m - p.prefix)
@@ -197,8 +212,16 @@ cdef void match_one(Matcher* m, uint32_t gid) noexcept nogil:
             free(copy)
             if readable != NULL:
                 readable_length = <uint32_t>strlen(readable)
-    for i in range(m.count):
+    p = find_literal(m, s if readable == NULL else readable, length if readable == NULL else readable_length)
+    if p != NULL:
+        if p.flags & ANY_LOCAL:
+            by_local = p
+        else:
+            by_global = p
+    for i in range(m.count if p == NULL else 0):
         p = &m.patterns[i]
+        if p.flags & LITERAL:
+            continue
         if p.flags & CPLUS:
             # A name that is not mangled stands for itself, as in GNU ld.
             if readable != NULL:
@@ -256,13 +279,14 @@ cdef uint32_t special_prefix(const char* text, uint32_t length) noexcept nogil:
 
 
 cdef int run_patterns(Tables tables, Matcher* m, patterns) except -1:
-    """patterns: list of (text, version, rank, is_local, is_cplus, is_literal)."""
+    """patterns: list of (text, version, rank, is_local, is_cplus, is_literal); literal ones are C++ names."""
     cdef Columns* c = &tables.c
     cdef uint32_t n = <uint32_t>len(patterns)
     cdef uint32_t i
     cdef int64_t chunks
     cdef bytes text
     cdef bint cplus = False
+    cdef uint32_t literals = 0, at
     m.c = c
     m.count = n
     m.demangle = NULL
@@ -281,6 +305,20 @@ cdef int run_patterns(Tables tables, Matcher* m, patterns) except -1:
                                | (ANY_GLOBAL if text == b"*" and not is_literal else 0))
         m.patterns[i].prefix = special_prefix(text, m.patterns[i].length)
         cplus = cplus or is_cplus
+        literals += bool(is_literal)
+    if literals:
+        m.literal_mask = 15
+        while m.literal_mask < literals * 2:
+            m.literal_mask = m.literal_mask * 2 + 1
+        m.literals = <uint32_t*>calloc(m.literal_mask + 1, sizeof(uint32_t))
+        if m.literals == NULL:
+            raise MemoryError
+        for i in range(n):
+            if m.patterns[i].flags & LITERAL:
+                at = <uint32_t>hash_bytes(m.patterns[i].text, m.patterns[i].length) & m.literal_mask
+                while m.literals[at]:
+                    at = (at + 1) & m.literal_mask
+                m.literals[at] = i + 1
     if cplus:
         m.demangle = find_demangler()
         if m.demangle == NULL:
@@ -296,29 +334,19 @@ def explicit_versions(Tables tables):
 
     `foo@@V` is a default version, `foo@V` is hidden."""
     cdef Columns* c = &tables.c
-    cdef uint32_t k, i, gid
-    cdef File* f
-    cdef const char* name
+    cdef AtSymbol* a
+    cdef Global* g
     cdef const char* at
-    cdef bint default
+    cdef uint32_t i
     found = []
-    for k in range(c.nlive):
-        f = &c.files[c.live[k]]
-        if not f.flags & FILE_HAS_AT or f.gids == NULL:
+    for i in range(c.nat):
+        a = &c.at_symbols[i]
+        g = &c.globals[a.gid]
+        if g.file != a.file or g.sym != a.sym or not is_defined(g):
             continue
-        for i in range(f.first_global, f.nsyms):
-            gid = f.gids[i - f.first_global]
-            if gid == 0 or c.globals[gid].file != c.live[k] or c.globals[gid].sym != i \
-                    or not is_defined(&c.globals[gid]):
-                continue
-            name = f.strtab + f.syms[i].st_name
-            if name[0] == 0:
-                continue
-            at = <const char*>memchr(name + 1, c'@', strlen(name + 1))
-            if at == NULL:
-                continue
-            default = at[1] == c'@'
-            found.append((gid, <bytes>(at + (2 if default else 1)), default))
+        at = c.files[a.file].strtab + c.files[a.file].syms[a.sym].st_name + a.length
+        default = at[1] == c'@'
+        found.append((a.gid, <bytes>(at + (2 if default else 1)), default))
     return found
 
 
@@ -331,6 +359,16 @@ def base_name(Tables tables, uint32_t gid):
 def set_version(Tables tables, uint32_t gid, uint32_t version, bint hidden, bint local):
     """Gives one definition a version index; `local` hides it from other modules instead."""
     give_version(&tables.c, gid, version | (VERSYM_HIDDEN if hidden else 0), local)
+
+
+cdef bint is_second_name(const Columns* c, const Global* g) noexcept nogil:
+    """True for the name foo@V that a definition foo@@V answers as well: that one is exported as foo already."""
+    cdef const File* f = &c.files[g.file]
+    cdef const char* name
+    if g.file == 0 or g.sym >= f.nsyms:
+        return False
+    name = f.strtab + f.syms[g.sym].st_name
+    return strlen(name) != g.name_len or memcmp(name, g.name, g.name_len) != 0
 
 
 def reset_versions(Tables tables):
@@ -348,6 +386,8 @@ def reset_versions(Tables tables):
                     or (g.file != 0 and c.files[g.file].flags & FILE_EXCLUDE_LIBS):
                 c.gflags[gid] |= G_FORCED_LOCAL
                 g.version = 0
+            elif c.nat and g.name_len > base_length(g) and is_second_name(c, g):
+                c.gflags[gid] |= G_FORCED_LOCAL
 
 
 def default_versions(Tables tables, uint32_t version):
@@ -381,6 +421,7 @@ def apply_script(Tables tables, exact, patterns, decided):
     m.data_only = False
     m.patterns = NULL
     m.defined = NULL
+    m.literals = NULL
     m.taken = <uint8_t*>calloc(c.nglobals + 1, 1)
     if m.taken == NULL:
         raise MemoryError
@@ -405,6 +446,7 @@ def apply_script(Tables tables, exact, patterns, decided):
         free(m.taken)
         free(m.patterns)
         free(m.defined)
+        free(m.literals)
     return missing, used
 
 
@@ -420,6 +462,7 @@ def apply_list(Tables tables, exact, patterns, uint32_t flags, bint data_only=Fa
     m.data_only = data_only
     m.patterns = NULL
     m.defined = NULL
+    m.literals = NULL
     m.taken = NULL
     for name in exact:
         gid = find_name(c, name, len(name), hash_bytes(<const char*>name, len(name)))
@@ -431,6 +474,7 @@ def apply_list(Tables tables, exact, patterns, uint32_t flags, bint data_only=Fa
         finally:
             free(m.patterns)
             free(m.defined)
+            free(m.literals)
 
 
 def list_flags(Tables tables):
