@@ -6,7 +6,7 @@ relocations, and the gaps in front of them. Kinds of fragments with writers of t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, free
 from libc.string cimport memcpy, memset, strcmp, strncmp
-from mclink._core.elf cimport Rela, Sym, SHF_ALLOC, SHF_EXECINSTR, SHN_ABS
+from mclink._core.elf cimport Rela, SHF_ALLOC
 from mclink._core.fault cimport *
 from mclink._core.formula cimport (open_place, relocate_place, symbol_address, symbol_gid, store_field,
                                    store_checked, subtract_reference, quantity_value, fault_value)
@@ -91,7 +91,8 @@ cdef bint is_dead(Columns* c, const File* f, uint32_t sym) noexcept nogil:
     else:
         frag = sym_frag(c, f, sym)
         if frag == 0:
-            return f.syms[sym].st_shndx != SHN_ABS
+            # An absolute symbol, or symbol 0: a number.
+            return False
     state = c.frag_state[frag]
     return state & (STATE_LIVE | STATE_FOLDED) == 0 or state & STATE_SCRIPT_DISCARD != 0
 

@@ -124,6 +124,9 @@ cdef bint protected_in_library(Scan* s, uint32_t gid) noexcept nogil:
 
 
 cdef uint8_t decide_copy(Scan* s, Reference* x) noexcept nogil:
+    if s.c.globals[x.gid].state != SYM_SHARED:
+        # Undefined and allowed to be: there is nothing to copy, and the value stays 0.
+        return V_APPLY
     if s.c.z_nocopyreloc:
         report(s, x, FAULT_NO_COPY, 0)
         return V_SKIP

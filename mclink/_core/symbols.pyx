@@ -130,11 +130,12 @@ cdef void compute_chunk(void* context, int64_t index, int thread) noexcept nogil
         end = c.nglobals
     for gid in range(<uint32_t>(index * CHUNK), end):
         g = &c.globals[gid]
-        if g.state == SYM_DEFINED or g.state == SYM_DEFINED_WEAK or g.state == SYM_COMMON or \
+        if c.gflags[gid] & G_CANONICAL_PLT and g.aux != 0 and c.aux[g.aux].plt >= 0:
+            # Imported functions, and IFUNCs of this image, whose address here is the resolver's.
+            c.gvalue[gid] = c.frag_addr[c.special[c.aux[g.aux].plt_section]] + c.aux[g.aux].plt
+        elif g.state == SYM_DEFINED or g.state == SYM_DEFINED_WEAK or g.state == SYM_COMMON or \
                 c.gflags[gid] & G_COPIED:
             c.gvalue[gid] = frag_address(c, g.frag, g.value) if g.frag else g.value
-        elif c.gflags[gid] & G_CANONICAL_PLT and g.aux != 0 and c.aux[g.aux].plt >= 0:
-            c.gvalue[gid] = c.frag_addr[c.special[c.aux[g.aux].plt_section]] + c.aux[g.aux].plt
         else:
             c.gvalue[gid] = 0
 
