@@ -100,7 +100,10 @@ class Lexer:
         return f"'{c}'" if c.isprintable() else "a character that is no text"
 
     def peek(self, chars):
-        """The longest run of characters out of *chars* that is next; "" when there is none."""
+        """The longest run of characters out of *chars* that is next; "" when there is none.
+
+        A comment right after it is no part of it.  In a pattern "/*" is no comment.
+        """
         text = self.text
         i = self.i
         step = _STEP
@@ -110,7 +113,10 @@ class Lexer:
             step *= 4
             piece = text[i:i + step]
             rest = len(piece.lstrip(chars))
-        return piece[:-rest]
+        piece = piece[:-rest]
+        if piece[-1:] == "/" and text[i + len(piece)] == "*":
+            return piece[:-1]
+        return piece
 
     def quoted(self):
         """The text between the quotes; the next character is the opening one."""

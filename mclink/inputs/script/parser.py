@@ -39,16 +39,22 @@ class ScriptParser(SectionsParser):
         self.depth = depth
         self.section_flags = section_flags
 
-    def included(self, start):
-        """A _IncludedParser for the text that INCLUDE names; *start* is the index of the keyword."""
+    def included(self, start, parse, add):
+        """Parse the file that INCLUDE names as one more piece of the list that it stands in.
+
+        *start* is the index of the keyword; parse(parser, add) parses that list.
+        """
         name = self.name(FILE, "the name of a file")
         if self.include is None:
             self.fail("INCLUDE is not allowed here", start)
         if self.depth >= INCLUDE_DEPTH:
             self.fail(f"INCLUDE is nested more than {INCLUDE_DEPTH} deep", start)
         path, text = self.include(name, self.base + start)
-        return _IncludedParser(text, self.sources.add(path, text), self.sources, self.include,
-                               self.depth + 1, self.section_flags)
+        inner = ScriptParser(text, self.sources.add(path, text), self.sources, self.include,
+                             self.depth + 1, self.section_flags)
+        parse(inner, add)
+        if inner.skip():
+            inner.fail(f"expected a statement but found {inner.found()}")
 
     def top_level(self, add):
         """The commands of a script up to its end."""
@@ -99,7 +105,7 @@ class ScriptParser(SectionsParser):
         elif word in _BARE:
             add((word, pos))
         elif word == "INCLUDE":
-            self.included(start).top_level(add)
+            self.included(start, ScriptParser.top_level, add)
         else:
             return False
         return True
@@ -169,7 +175,7 @@ class ScriptParser(SectionsParser):
             start = self.i
             name = self.word()
             if c != '"' and name == "INCLUDE":
-                self.included(start).memory_regions(add)
+                self.included(start, ScriptParser.memory_regions, add)
                 continue
             attributes = inverted = ""
             if self.accept("("):
@@ -233,26 +239,6 @@ class ScriptParser(SectionsParser):
         from mclink.inputs.version_script import parse_nodes
         for node in parse_nodes(self):
             add(node)
-
-
-class _IncludedParser(ScriptParser):
-    """The parser of an included text: each of the lists that it may stand in ends with the text."""
-
-    __slots__ = ()
-
-    def _to_end(self, parse, add):
-        parse(self, add)
-        if self.skip():
-            self.fail(f"expected a statement but found {self.found()}")
-
-    def sections(self, add):
-        self._to_end(ScriptParser.sections, add)
-
-    def section_statements(self, add):
-        self._to_end(ScriptParser.section_statements, add)
-
-    def memory_regions(self, add):
-        self._to_end(ScriptParser.memory_regions, add)
 
 
 def parse_script(text, path, sources, include=None, section_flags=SECTION_FLAGS):

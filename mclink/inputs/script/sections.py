@@ -125,7 +125,7 @@ class SectionsParser(ExpressionParser):
             elif not quoted and self.common_statement(name, start, add):
                 pass
             elif not quoted and name == "INCLUDE":
-                self.included(start).sections(add)
+                self.included(start, SectionsParser.sections, add)
             elif not quoted and name == "OVERLAY":
                 add(self.overlay(start))
             elif not quoted and name == "CLASS" and self.accept("("):
@@ -334,7 +334,7 @@ class SectionsParser(ExpressionParser):
         elif word in ("SORT", "SORT_BY_NAME") and self.sorted_constructors():
             add((ast.CONSTRUCTORS, pos, 1))
         elif word == "INCLUDE":
-            self.included(start).section_statements(add)
+            self.included(start, SectionsParser.section_statements, add)
         else:
             return self.common_statement(word, start, add)
         return True
