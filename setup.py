@@ -13,8 +13,13 @@ from setuptools.command.build_ext import build_ext
 
 from distutils.command.install_data import install_data  # setuptools' own copy, hence the order
 
+# An isolated build does not look for modules here by itself.
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from mclink._launcher.bundle import write_bundle  # noqa: E402
+
 CORE = "mclink/_core"
 LAUNCHER = "mclink/_launcher/gcc/ld"
+BUNDLE = "mclink/_launcher/bundle.bin"
 RELEASE = "%d.%d" % sys.version_info[:2]
 
 DIRECTIVES = {
@@ -58,6 +63,9 @@ class BuildWithLauncher(build_ext):
         target = os.path.join(root, LAUNCHER)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.makedirs(self.build_temp, exist_ok=True)
+        if not self.inplace:
+            # build_py has put the sources there before build_ext is run.
+            write_bundle(os.path.join(root, "mclink"), os.path.join(root, BUNDLE))
         if not (embeds() and compile_launcher(target, self.build_temp, embed=True)
                 and answers(target)):
             compile_launcher(target, self.build_temp, embed=False)
@@ -65,7 +73,8 @@ class BuildWithLauncher(build_ext):
                 raise RuntimeError("the launcher does not start")
 
     def get_outputs(self):
-        return super().get_outputs() + [os.path.join(self.build_lib, LAUNCHER)]
+        return super().get_outputs() + [
+            os.path.join(self.build_lib, name) for name in (LAUNCHER, BUNDLE)]
 
 
 class InstallLauncher(install_data):
