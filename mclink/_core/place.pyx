@@ -27,6 +27,7 @@ cdef enum:                   # sort keys; those of inputs.script.ast
 
 cdef enum:
     CHUNK = 65536            # fragments of one unit of finish()
+    ASCII_ZERO = 48          # '0'
 
 cdef struct RunRow:          # one run
     uint32_t first           # index of its first member
@@ -125,11 +126,11 @@ cdef int32_t init_priority(const char* name, uint32_t length) noexcept nogil:
         return -1
     if i == 7 and (memcmp(name, b".ctors.", 7) == 0 or memcmp(name, b".dtors.", 7) == 0):
         while i < length:
-            number = number * 10 + (name[i] - b'0')
+            number = number * 10 + (name[i] - ASCII_ZERO)
             i += 1
         return <int32_t>(65535 - number) if number <= 65535 else -1
     while i < length:
-        number = number * 10 + (name[i] - b'0')
+        number = number * 10 + (name[i] - ASCII_ZERO)
         i += 1
     return <int32_t>number
 
