@@ -10,6 +10,7 @@ Quantities that name a slot (G, GD, GOTTP ...) mean the slot's *address*; psABI 
 from GOT ("G + A") are the same formula with reference GOT. The strings are in mclink/target/reloc.py.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
+from mclink._core.elf cimport Rela
 from mclink._core.tables cimport Columns, Fragment, Tables
 
 cdef enum:                   # RelocType.quantity
@@ -149,6 +150,9 @@ cdef struct Ops:
                                  uint32_t* skip) noexcept nogil
     # Apply: writes what a verdict >= V_ARCH stands for.
     void (*apply_relaxed)(Place* place, uint8_t verdict) noexcept nogil
+    # --emit-relocs: the relocation that describes what apply_relaxed left at the place of `r`; offsets and
+    # addends change with the instruction. Type 0 when nothing is left to say.
+    void (*describe_relaxed)(const Rela* r, uint8_t verdict, Rela* out) noexcept nogil
     # Fills code with instructions that do nothing.
     void (*fill_code)(uint8_t* out, uint64_t size) noexcept nogil
     # FIELD_ARCH + n: puts `value`, already checked, into the instruction at `out`.

@@ -51,10 +51,14 @@ cdef enum:                   # verdicts
     X_DESC_IE = 31           # lea -> mov slot(%rip), r
     X_DESC_CALL = 32         # call *(%rax) -> two-byte nop
 
-cdef enum:                   # relocation numbers that may stand on the call to __tls_get_addr
+cdef enum:                   # relocation numbers: of the call to __tls_get_addr, and of relaxed instructions
     R_PC32 = 2
     R_PLT32 = 4
     R_GOTPCREL = 9
+    R_32 = 10
+    R_32S = 11
+    R_GOTTPOFF = 22
+    R_TPOFF32 = 23
     R_PLTOFF64 = 31
     R_GOTPCRELX = 41
     R_REX_GOTPCRELX = 42
@@ -327,6 +331,28 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
         p.loc[1] = 0x90
 
 
+cdef void describe_relaxed(const Rela* r, uint8_t verdict, Rela* out) noexcept nogil:
+    out[0] = r[0]
+    if verdict == X_MOV_LEA or verdict == X_CALL or verdict == X_JMP:
+        out.r_type = R_PC32
+        if verdict == X_JMP:
+            out.r_offset -= 1
+    elif verdict == X_MOV_IMM or verdict == X_BINOP_IMM or verdict == X_TEST_IMM:
+        out.r_type = R_32 if r.r_type == R_GOTPCRELX else R_32S
+        out.r_addend += 4
+    elif verdict == X_GD_IE or verdict == X_GD_IE_LARGE or verdict == X_DESC_IE:
+        out.r_type = R_GOTTPOFF
+        if verdict != X_DESC_IE:
+            out.r_offset += 8 if verdict == X_GD_IE else 9
+    elif verdict == X_GD_LE or verdict == X_GD_LE_LARGE or verdict == X_IE_LE or verdict == X_DESC_LE:
+        out.r_type = R_TPOFF32
+        out.r_addend += 4
+        if verdict == X_GD_LE or verdict == X_GD_LE_LARGE:
+            out.r_offset += 8 if verdict == X_GD_LE else 9
+    else:
+        out.r_type = 0
+
+
 # ---- PLT
 
 cdef inline void store_rel32(uint8_t* out, uint64_t place, uint64_t target) noexcept nogil:
@@ -417,5 +443,6 @@ def connect_amd64(OpsTable table not None):
     set_style(&o.styles[1], 16, 16, 0, write_ibt_entry, write_ibt_lazy, write_ibt_entry)
     o.choose_relaxation = choose_relaxation
     o.apply_relaxed = apply_relaxed
+    o.describe_relaxed = describe_relaxed
     o.fill_code = fill_code
     table.use_plt(0)
