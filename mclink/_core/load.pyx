@@ -305,6 +305,11 @@ cdef int compare_commons(const void* a, const void* b) noexcept nogil:
     return -1 if x.sym < y.sym else 1
 
 
+def freeze_sections(Tables tables):
+    """No more input sections: what follows them are extra fragments."""
+    tables.c.first_extra = tables.c.nfrags
+
+
 def allocate_commons(Tables tables):
     """Gives each common symbol that won a fragment of its own, in file order, and makes it a definition.
     Returns the number of commons. Freezes first_extra in every case."""

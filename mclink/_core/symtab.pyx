@@ -1,0 +1,362 @@
+"""Level 2, output: .symtab and .strtab, planned and written in parallel, a file at a time.
+
+Locals of each live object in link order, names made local among them, then globals: those that objects define or
+refer to in the order of the files that hold the row, those of shared objects, those of the linker.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
+from libc.stdlib cimport malloc, calloc, free
+from libc.string cimport memcpy, memset, strlen
+from mclink._core.bytes cimport store16, store32, store64
+from mclink._core.elf cimport *
+from mclink._core.parallel cimport parallel_for
+from mclink._core.tables cimport *
+
+cdef enum:
+    DISCARD_MERGED = 0       # default: compiler-made names (.L) in mergeable sections go
+    DISCARD_TEMPORARY = 1    # -X: all names that start with .L go
+    DISCARD_ALL = 2          # -x
+    DISCARD_NONE = 3         # --discard-none
+
+cdef struct FilePlan:        # what one file contributes
+    uint32_t nlocal          # entries in the local part
+    uint32_t nglobal         # entries in the global part
+    uint64_t nstring         # bytes of names, terminators included
+    uint32_t first_local     # index of its first local entry
+    uint32_t first_global    # index of its first global entry
+    uint64_t first_string    # offset of its first name in .strtab
+
+cdef struct Plan:
+    Columns* c               # the tables
+    FilePlan* files          # [nlive + nshared + 1]; the last is the linker's names
+    uint32_t discard         # DISCARD_*
+    uint32_t only_marked     # 1: --retain-symbols-file, only names with gmark
+    uint32_t keep_sections   # 1: -r, --emit-relocs: section symbols come from the caller
+    const uint32_t* shndx    # [noutputs + 1] section header index by output number
+    uint8_t* out             # .symtab being written, NULL while counting
+    char* strings            # .strtab being written
+    uint32_t* extended       # .symtab_shndx being written, or NULL
+    uint32_t* local_index    # [flat locals] new index of each local symbol, NULL unless asked for
+    const uint64_t* local_base # [nlive] first element of each file in local_index
+    uint32_t* global_index   # [nglobals] new index of each global, NULL unless asked for
+    uint32_t nfiles          # rows of `files`
+
+
+cdef bint keep_local(Plan* p, const File* f, uint32_t i) noexcept nogil:
+    """Does a local symbol stay in .symtab?"""
+    cdef Columns* c = p.c
+    cdef const Sym* s = &f.syms[i]
+    cdef uint32_t frag
+    cdef const char* name
+    cdef uint8_t type = s.st_info & 15
+    if type == STT_SECTION or s.st_name >= f.strtab_size:
+        return False
+    if type == STT_FILE:
+        return p.discard != DISCARD_ALL and not p.only_marked
+    if s.st_shndx == SHN_UNDEF or p.discard == DISCARD_ALL or p.only_marked:
+        return False
+    name = f.strtab + s.st_name
+    if name[0] == 0:
+        return False
+    if s.st_shndx < SHN_LORESERVE or s.st_shndx == SHN_XINDEX:
+        frag = sym_frag(c, f, i)
+        if frag == 0 or not c.frag_state[frag] & STATE_LIVE or c.frags[frag].output == 0:
+            return False
+        if name[0] == c'.' and name[1] == c'L':
+            if p.discard == DISCARD_TEMPORARY:
+                return False
+            if p.discard == DISCARD_MERGED and c.frags[frag].sh_flags & SHF_MERGE:
+                return False
+    return True
+
+
+cdef int place_global(Plan* p, uint32_t gid, uint32_t file, uint32_t index) noexcept nogil:
+    """Where the row of a name goes when file and index own it: 0 nowhere, 1 locals, 2 globals."""
+    cdef Columns* c = p.c
+    cdef Global* g = &c.globals[gid]
+    cdef uint32_t flags = c.gflags[gid]
+    if g.file != file or g.sym != index or flags & G_LINKER:
+        return 0
+    if p.only_marked and not c.gmark[gid]:
+        return 0
+    if g.state == SYM_DEFINED or g.state == SYM_DEFINED_WEAK or g.state == SYM_COMMON:
+        if g.frag != 0 and (not c.frag_state[g.frag] & STATE_LIVE or c.frags[g.frag].output == 0):
+            # A folded section's symbols stand for its leader; a dead one's go.
+            if not c.frag_state[g.frag] & STATE_FOLDED:
+                return 0
+    elif not flags & G_REF_REGULAR:
+        return 0
+    if flags & G_FORCED_LOCAL and not c.relocatable and g.state != SYM_UNDEF and g.state != SYM_UNDEF_WEAK:
+        return 1 if p.discard != DISCARD_ALL else 0
+    return 2
+
+
+cdef void put_symbol(Plan* p, uint32_t at, const Sym* s, uint32_t section) noexcept nogil:
+    """Writes entry `at`; section: header index, or a reserved SHN_ number when s.st_shndx says so."""
+    cdef Columns* c = p.c
+    cdef bint swap = c.swap != 0
+    cdef uint8_t* out
+    cdef uint16_t shndx = s.st_shndx
+    if shndx == SHN_UNDEF and section != 0:
+        if section >= SHN_LORESERVE:
+            shndx = SHN_XINDEX
+            if p.extended != NULL:
+                store32(&p.extended[at], section, swap)
+        else:
+            shndx = <uint16_t>section
+    if c.elf32:
+        out = p.out + <uint64_t>at * 16
+        store32(out, s.st_name, swap)
+        store32(out + 4, <uint32_t>s.st_value, swap)
+        store32(out + 8, <uint32_t>s.st_size, swap)
+        out[12] = s.st_info
+        out[13] = s.st_other
+        store16(out + 14, shndx, swap)
+    else:
+        out = p.out + <uint64_t>at * 24
+        store32(out, s.st_name, swap)
+        out[4] = s.st_info
+        out[5] = s.st_other
+        store16(out + 6, shndx, swap)
+        store64(out + 8, s.st_value, swap)
+        store64(out + 16, s.st_size, swap)
+
+
+cdef void put_global(Plan* p, uint32_t gid, uint32_t at, uint64_t string, bint local) noexcept nogil:
+    """Writes the entry and the name of a global."""
+    cdef Columns* c = p.c
+    cdef Global* g = &c.globals[gid]
+    cdef Sym s
+    cdef uint32_t section = 0, output
+    memset(&s, 0, sizeof(Sym))
+    memcpy(p.strings + string, g.name, g.name_len)
+    p.strings[string + g.name_len] = 0
+    s.st_name = <uint32_t>string
+    s.st_size = g.size
+    s.st_other = (g.visibility & 3) | g.other
+    s.st_info = ((STB_LOCAL if local else g.bind) << 4) | g.type
+    if g.state == SYM_COMMON:
+        s.st_shndx = SHN_COMMON
+        s.st_value = g.value
+    elif g.state == SYM_DEFINED or g.state == SYM_DEFINED_WEAK or c.gflags[gid] & G_COPIED:
+        s.st_value = c.gvalue[gid]
+        if g.frag != 0:
+            output = c.frags[g.frag].output
+            if c.frag_state[g.frag] & STATE_FOLDED:
+                output = c.frags[c.frags[g.frag].link].output
+            section = p.shndx[output]
+        elif c.gflags[gid] & G_LINKER:
+            section = p.shndx[g.sym]
+        if section == 0:
+            s.st_shndx = SHN_ABS
+        elif g.type == STT_TLS and not c.relocatable:
+            s.st_value -= c.image.tls_start
+    else:
+        # Undefined: weak when every reference was.
+        s.st_other &= ~<uint8_t>3 if g.state == SYM_SHARED else <uint8_t>0xff
+        s.st_info = ((STB_WEAK if not c.gflags[gid] & G_REF_STRONG else STB_GLOBAL) << 4) | g.type
+        if g.state == SYM_SHARED and g.type == STT_GNU_IFUNC:
+            s.st_info = (s.st_info & 0xf0) | STT_FUNC
+        s.st_size = 0
+        if c.gflags[gid] & G_CANONICAL_PLT:
+            s.st_value = c.gvalue[gid]
+    put_symbol(p, at, &s, section)
+    if p.global_index != NULL:
+        p.global_index[gid] = at
+
+
+cdef void visit_object(void* context, int64_t index, int thread) noexcept nogil:
+    """Counts, or writes, the entries of one live object."""
+    cdef Plan* p = <Plan*>context
+    cdef Columns* c = p.c
+    cdef FilePlan* plan = &p.files[index]
+    cdef uint32_t id, i, gid, frag, local, glob
+    cdef uint64_t string, length
+    cdef File* f
+    cdef Sym s
+    cdef int where
+    cdef bint writing = p.out != NULL
+    cdef bint is_object = index < c.nlive
+    id = c.live[index] if is_object else c.shared[index - c.nlive]
+    f = &c.files[id]
+    if f.kind == FILE_INTERNAL or f.gids == NULL and f.first_global == 0:
+        return
+    local = plan.first_local
+    glob = plan.first_global
+    string = plan.first_string
+    if is_object:
+        for i in range(1, f.first_global):
+            if not keep_local(p, f, i):
+                continue
+            length = strlen(f.strtab + f.syms[i].st_name) + 1
+            if writing:
+                s = f.syms[i]
+                memcpy(p.strings + string, f.strtab + s.st_name, length)
+                s.st_name = <uint32_t>string
+                frag = 0
+                if s.st_shndx < SHN_LORESERVE or s.st_shndx == SHN_XINDEX:
+                    frag = sym_frag(c, f, i)
+                    s.st_shndx = SHN_UNDEF
+                if frag:
+                    s.st_value = frag_address(c, frag, s.st_value)
+                    if s.st_info & 15 == STT_TLS and not c.relocatable:
+                        s.st_value -= c.image.tls_start
+                put_symbol(p, local, &s, p.shndx[c.frags[frag].output] if frag else 0)
+                if p.local_index != NULL:
+                    p.local_index[p.local_base[index] + i] = local
+            local += 1
+            string += length
+    if f.gids != NULL:
+        for i in range(f.first_global, f.nsyms):
+            gid = f.gids[i - f.first_global]
+            where = place_global(p, gid, id, i)
+            if where == 0:
+                continue
+            if writing:
+                put_global(p, gid, local if where == 1 else glob, string, where == 1)
+            if where == 1:
+                local += 1
+            else:
+                glob += 1
+            string += c.globals[gid].name_len + 1
+    if not writing:
+        plan.nlocal = local
+        plan.nglobal = glob
+        plan.nstring = string
+
+
+cdef void visit_linker(Plan* p) noexcept nogil:
+    """Counts, or writes, the names that the linker and scripts define."""
+    cdef Columns* c = p.c
+    cdef FilePlan* plan = &p.files[p.nfiles - 1]
+    cdef uint32_t gid, local = plan.first_local, glob = plan.first_global
+    cdef uint64_t string = plan.first_string
+    cdef bint writing = p.out != NULL
+    cdef bint forced
+    for gid in range(1, c.nglobals):
+        if not c.gflags[gid] & G_LINKER:
+            continue
+        if p.only_marked and not c.gmark[gid]:
+            continue
+        forced = c.gflags[gid] & G_FORCED_LOCAL and not c.relocatable
+        if forced and p.discard == DISCARD_ALL:
+            continue
+        if writing:
+            put_global(p, gid, local if forced else glob, string, forced)
+        if forced:
+            local += 1
+        else:
+            glob += 1
+        string += c.globals[gid].name_len + 1
+    if not writing:
+        plan.nlocal = local
+        plan.nglobal = glob
+        plan.nstring = string
+
+
+cdef class SymbolTable:
+    """The plan of .symtab: sizes first, contents later.
+
+    count, first_global: entries, and index of the first global (sh_info); string_size: bytes of .strtab."""
+    cdef Plan plan
+    cdef Tables tables
+    cdef readonly uint32_t count
+    cdef readonly uint32_t first_global
+    cdef readonly uint64_t string_size
+    cdef uint32_t* indices
+    cdef uint64_t* bases
+
+    def __init__(self, Tables tables, uint32_t discard, bint only_marked, uint32_t reserved, bint want_indices):
+        """discard: 0 default, 1 -X, 2 -x, 3 --discard-none; reserved: entries behind index 0 that the caller
+        writes (section symbols); want_indices: keep the new index of every symbol (-r, --emit-relocs)."""
+        cdef Columns* c = &tables.c
+        cdef Plan* p = &self.plan
+        cdef uint32_t k
+        cdef uint64_t total = 0
+        cdef uint32_t n = c.nlive + c.nshared + 1
+        self.tables = tables
+        p.c = c
+        p.discard = discard
+        p.only_marked = only_marked
+        p.nfiles = n
+        p.files = <FilePlan*>calloc(n, sizeof(FilePlan))
+        if p.files == NULL:
+            raise MemoryError
+        if want_indices:
+            self.bases = <uint64_t*>malloc((n + 1) * sizeof(uint64_t))
+            if self.bases == NULL:
+                raise MemoryError
+            for k in range(c.nlive):
+                self.bases[k] = total
+                total += c.files[c.live[k]].first_global
+            self.indices = <uint32_t*>calloc(total + 1, sizeof(uint32_t))
+            p.global_index = <uint32_t*>calloc(c.nglobals + 1, sizeof(uint32_t))
+            if self.indices == NULL or p.global_index == NULL:
+                raise MemoryError
+            p.local_index = self.indices
+            p.local_base = self.bases
+        with nogil:
+            parallel_for(visit_object, p, n - 1, c.threads)
+            visit_linker(p)
+        self.assign(reserved)
+
+    cdef void assign(self, uint32_t reserved):
+        """Turns counts into first indices and offsets."""
+        cdef Plan* p = &self.plan
+        cdef uint32_t k
+        cdef uint32_t local = 1 + reserved, glob
+        cdef uint64_t string = 1
+        for k in range(p.nfiles):
+            p.files[k].first_local = local
+            local += p.files[k].nlocal
+            p.files[k].first_string = string
+            string += p.files[k].nstring
+        self.first_global = local
+        glob = local
+        for k in range(p.nfiles):
+            p.files[k].first_global = glob
+            glob += p.files[k].nglobal
+        self.count = glob
+        self.string_size = string
+
+    def write(self, size_t symtab, size_t strtab, size_t extended, shndx):
+        """Writes the tables at addresses `symtab`, `strtab` and `extended` (0: no .symtab_shndx).
+
+        shndx: list, section header index by output number, element 0 being 0. Entry 0 is written; reserved
+        entries are the caller's."""
+        cdef Plan* p = &self.plan
+        cdef Columns* c = p.c
+        cdef uint32_t* map = <uint32_t*>malloc((len(shndx) + 1) * sizeof(uint32_t))
+        cdef uint32_t k
+        if map == NULL:
+            raise MemoryError
+        for k in range(len(shndx)):
+            map[k] = shndx[k]
+        p.shndx = map
+        p.out = <uint8_t*>symtab
+        p.strings = <char*>strtab
+        p.extended = <uint32_t*>extended
+        memset(p.out, 0, 16 if c.elf32 else 24)
+        p.strings[0] = 0
+        with nogil:
+            parallel_for(visit_object, p, p.nfiles - 1, c.threads)
+            visit_linker(p)
+        p.out = NULL
+        p.shndx = NULL
+        free(map)
+
+    def index_tables(self):
+        """Addresses of (local_index, local_base, global_index) for _core.relocs; 0 unless wanted."""
+        return (<size_t>self.plan.local_index, <size_t>self.plan.local_base, <size_t>self.plan.global_index)
+
+    def __dealloc__(self):
+        free(self.plan.files)
+        free(self.plan.global_index)
+        free(self.indices)
+        free(self.bases)
+
+
+def mark_names(Tables tables, gids):
+    """--retain-symbols-file: marks the names that stay."""
+    memset(tables.c.gmark, 0, tables.c.nglobals)
+    for gid in gids:
+        tables.c.gmark[<uint32_t>gid] = 1

@@ -1,0 +1,113 @@
+"""The order of the passes, and the only place that knows it."""
+
+import os
+import sys
+
+from mclink import faults
+from mclink.clock import Clock
+from mclink.context import Link
+from mclink.diag import Diagnostics, LinkError
+from mclink.options import parse, run_action
+from mclink.inputs.load import open_inputs
+from mclink.graph.resolve import walk_inputs
+from mclink.graph.load import load_sections
+from mclink.graph.synthetic import make_synthetic
+from mclink.graph.define import define_symbols
+from mclink.graph.versions import assign_versions
+from mclink.graph.rules import match_sections
+from mclink.graph.eh_frame import read_eh_frames, share_cies
+from mclink.graph.gc import collect_garbage
+from mclink.graph.merge import merge_sections
+from mclink.layout.bind import bind_symbols
+from mclink.layout.scan import scan_relocations
+from mclink.layout.slots import allocate_slots
+from mclink.layout.sections import create_outputs
+from mclink.layout.dynamic import size_dynamic
+from mclink.layout.address import assign_addresses
+from mclink.layout.values import compute_values
+from mclink.output.write import write_output
+from mclink.output.reports import write_reports
+
+# (phase, passes in order). Each pass is verb_noun(link); the comments say why it stands where it stands.
+PIPELINE = (
+    ("inputs", (
+        open_inputs,        # everything the command line names is mapped; the target is known
+    )),
+    ("graph", (
+        walk_inputs,        # which files are live and which definition each name has; no new files from here
+        load_sections,      # live files only, so it comes after the walk; no new input sections from here
+        make_synthetic,     # before rules are matched: scripts place .got and .plt like any input section
+        define_symbols,     # before binding and gc ask whether a name is defined; no new names from here
+        assign_versions,    # exported names are roots of gc
+        match_sections,     # KEEP and /DISCARD/ decide what gc may drop
+        read_eh_frames,     # FDEs are edges of the graph
+        collect_garbage,
+        merge_sections,     # live sections only
+        share_cies,         # after gc: FDEs of dead functions go
+    )),
+    ("layout", (
+        bind_symbols,       # import or local: what the scan's decision table asks
+        scan_relocations,   # needs of every symbol; no verdict changes but by the address fixed point
+        allocate_slots,     # GOT, PLT, copies: sizes of the linker's sections
+        create_outputs,     # after sizes: empty sections are dropped here
+        size_dynamic,       # .dynamic depends on which output sections exist
+        assign_addresses,
+        compute_values,     # every symbol's S; nothing moves from here
+    )),
+    ("output", (
+        write_output,
+        write_reports,      # map, cross reference, dependency file, statistics
+    )),
+)
+
+
+def new_link(argv):
+    """A Link for a command line (argv[0] included), before its first phase. Raises LinkError."""
+    link = Link()
+    link.clock = Clock()
+    link.options = parse(argv[1:], argv[0] if argv else "ld.mclink")
+    link.diag = Diagnostics(link.options)
+    link.tree = link.options.tree
+    return link
+
+
+def run_phase(link, name):
+    """Runs the passes of one phase. Raises LinkError."""
+    for phase, passes in PIPELINE:
+        if phase == name:
+            for function in passes:
+                link.clock.run(function, link)
+                faults.check(link)
+
+
+def run_link(link):
+    """Runs all phases. Raises LinkError."""
+    for phase, _ in PIPELINE:
+        run_phase(link, phase)
+
+
+def main(argv):
+    """One link as a program: messages on stderr; returns the exit status, 0 or 1."""
+    link = None
+    try:
+        link = new_link(argv)
+        status = run_action(link.options)
+        if status is not None:
+            return status
+        run_link(link)
+        return 0
+    except LinkError as error:
+        if link is None:
+            link = Link()
+        if link.diag is None:
+            link.diag = Diagnostics()
+        link.diag.fatal(error)
+    except MemoryError:
+        sys.stderr.write("ld.mclink: error: out of memory\n")
+    except KeyboardInterrupt:
+        sys.stderr.write("ld.mclink: interrupted\n")
+    except BrokenPipeError:
+        pass
+    except RecursionError:
+        sys.stderr.write("ld.mclink: error: expressions or groups are nested too deeply\n")
+    return 1

@@ -1,0 +1,89 @@
+"""Phase 2: names that the linker, --defsym and scripts define, before anything asks where a name binds."""
+
+from mclink._core import join, reach, symbols
+from mclink.graph.rules import script_symbols
+from mclink.inputs.script import ast
+
+STV = {"default": 0, "internal": 1, "hidden": 2, "protected": 3}
+STV_HIDDEN = 2
+STT_OBJECT, STT_NOTYPE, STT_TLS = 1, 0, 6
+G_SCRIPT = 8388608
+G_PROVIDE = 4194304
+
+# Names of the linker itself: defined when something refers to them and no object defines them.
+# name -> (visibility, type)
+LINKER_NAMES = {
+    b"_GLOBAL_OFFSET_TABLE_": (STV_HIDDEN, STT_OBJECT),
+    b"_DYNAMIC": (STV_HIDDEN, STT_OBJECT),
+    b"__ehdr_start": (STV_HIDDEN, STT_NOTYPE),
+    b"__GNU_EH_FRAME_HDR": (STV_HIDDEN, STT_NOTYPE),
+    b"_TLS_MODULE_BASE_": (STV_HIDDEN, STT_TLS),
+    b"_PROCEDURE_LINKAGE_TABLE_": (STV_HIDDEN, STT_OBJECT),
+}
+
+
+def define_symbols(link):
+    """Define symbols"""
+    if not link.options.relocatable:
+        define_linker_names(link)
+    for name, how in script_symbols(link.script):
+        define_script_name(link, name, how)
+    if not link.options.relocatable:
+        define_start_stop(link)
+
+
+def define_linker_names(link):
+    """The fixed names, each only when it is referenced and undefined."""
+    tables = link.tables
+    link.extra["linker_names"] = defined = {}
+    for name, (visibility, type) in LINKER_NAMES.items():
+        gid = symbols.lookup(tables, name)
+        if gid and symbols.is_undefined(tables, gid):
+            symbols.define(tables, gid, visibility, type)
+            defined[name] = gid
+
+
+def define_script_name(link, name, how):
+    """A name that a script or --defsym assigns; PROVIDE only when it is asked for (GNU ld manual, PROVIDE)."""
+    tables = link.tables
+    text = name.encode("utf-8", "surrogateescape")
+    if how in (ast.PROVIDE, ast.PROVIDE_HIDDEN):
+        gid = symbols.lookup(tables, text)
+        if gid and symbols.is_undefined(tables, gid):
+            symbols.define(tables, gid, STV_HIDDEN if how == ast.PROVIDE_HIDDEN else 0, 0, 0, 0, G_SCRIPT | G_PROVIDE)
+        return
+    gid = join.intern(tables, text)
+    symbols.define(tables, gid, STV_HIDDEN if how == ast.HIDDEN else 0, 0, 0, 0, G_SCRIPT)
+
+
+def is_identifier(name):
+    """True when a section name is a C identifier, so that __start_ and __stop_ exist for it."""
+    text = name.decode("latin-1")
+    return text.isascii() and text.isidentifier()
+
+
+def define_start_stop(link):
+    """__start_X, __stop_X, .startof.X and .sizeof.X of sections that exist (GNU ld manual, node
+    "Input Section Example" and -z start-stop-visibility)."""
+    tables = link.tables
+    wanted = {}
+    for prefix, stop in ((b"__start_", False), (b"__stop_", True)):
+        for gid in symbols.names_starting(tables, prefix):
+            if symbols.is_undefined(tables, gid):
+                section = symbols.name(tables, gid)[len(prefix):]
+                if is_identifier(section):
+                    wanted.setdefault(section, []).append((gid, stop))
+    link.extra["start_stop"] = []
+    link.extra["start_stop_fragments"] = []
+    if not wanted:
+        return
+    visibility = STV[link.options.start_stop_visibility]
+    found = {}
+    for name, frag in reach.sections_named(tables, set(wanted)):
+        found.setdefault(name, []).append(frag)
+    for section, fragments in found.items():
+        for gid, stop in wanted[section]:
+            symbols.define(tables, gid, visibility, STT_NOTYPE)
+            link.extra["start_stop"].append((gid, section.decode("latin-1"), stop))
+            for frag in fragments:
+                link.extra["start_stop_fragments"].append((gid, section, frag))
