@@ -20,7 +20,8 @@ Rules, as observed on GNU ld 2.40 and described in the GNU ld manual, node "Expr
   the other.  Between two different sections (ABSOLUTE counts as one) both become absolute addresses
   first.  Between two operands of one section it works on the offsets, and the result is a number (an
   absolute address where a literal would be one).  MAX, MIN and ALIGN keep the section in that case.
-- Comparisons, && and || give a number.  Conditions test the offset, not the address.
+- Comparisons, && and || give a number (of ``.`` too, which GNU ld makes relative to a section).
+  Conditions test the offset, not the address.
 - Division and remainder are signed, as in C; comparisons and >> are unsigned; shift counts are taken
   modulo 64.
 - A symbol assigned in an output section gets that section when the value is a number.  The location
