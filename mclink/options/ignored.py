@@ -53,7 +53,6 @@ IGNORED = (
     ("--no-text-reorder", "", "none", None, None, "~", "Do not group hot and cold text"),
     ("--incremental", "", "none", None, None, "-every link is a full link", "Link incrementally"),
     ("--no-incremental", "", "none", None, None, "-every link is a full link", "Link in full"),
-    ("--incremental-full", "", "none", None, None, "-every link is a full link", "Ignored"),
     ("--thread-count-initial", "N", "none", None, None, "-see --threads", "Ignored"),
     ("--thread-count-middle", "N", "none", None, None, "-see --threads", "Ignored"),
     ("--thread-count-final", "N", "none", None, None, "-see --threads", "Ignored"),
@@ -116,6 +115,8 @@ IGNORED = (
 
 # Families that are accepted whole: (prefix without dashes, row).
 PREFIXES = (
+    ("incremental-", ("--incremental-*", "[ARG]", "none", None, None, "-every link is a full link",
+                      "Options of gold's incremental links")),
     ("lto-", ("--lto-*", "[ARG]", "append", "lto_options", None, "-there is no LLVM inside",
               "Options of lld's LTO")),
     ("thinlto-", ("--thinlto-*", "[ARG]", "append", "lto_options", None, "-there is no LLVM inside",

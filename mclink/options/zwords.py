@@ -134,5 +134,6 @@ ZWORDS = (
     ("execstack-if-needed", "", "set", "z_execstack", None, "", "Ask the inputs about the stack"),
     ("nomuldefs", "", "set", "allow_multiple_definition", False, "", "Several definitions are an error"),
     ("nodirect", "", "none", None, None, "-it concerns Solaris", "Ignored"),
+    ("buildd", "", "none", None, None, "-it concerns one builder's checks", "Ignored"),
     ("nobtcfi", "", "none", None, None, "-it concerns OpenBSD", "Ignored"),
 )
