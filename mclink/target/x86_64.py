@@ -122,6 +122,12 @@ CONSTANTS = {
 
 PLT_STYLES = {"plain": 0, "ibt": 1}
 
+# GNU properties (psABI, "Program Property"): how the values of the inputs are merged, and the two that -z sets.
+PROPERTY_RANGES = [(0xC0000002, 0xC0007FFF, "and"), (0xC0008000, 0xC000FFFF, "or"),
+                   (0xC0010000, 0xC0017FFF, "or-and")]
+PROPERTY_FEATURES = 0xC0000002      # GNU_PROPERTY_X86_FEATURE_1_AND
+PROPERTY_ISA_NEEDED = 0xC0008002    # GNU_PROPERTY_X86_ISA_1_NEEDED
+
 # .eh_frame of the PLT sections. The CIE: version 1, "zR", code alignment 1, data alignment -8, return address
 # column 16, PC-relative sdata4 pointers; CFA = rsp + 8, return address at CFA - 8.
 PLT_EH_CIE = bytes((
