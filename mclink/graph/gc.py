@@ -32,6 +32,6 @@ def root_names(link):
     if entry:
         names.append(entry)
     elif not options.relocatable:
-        names.append(link.target.data.SCRIPT_STYLE.entry)
+        names.append(link.target.style.entry)
     names += [options.init, options.fini]
     return names

@@ -418,7 +418,7 @@ def script_variant(link):
     options = link.options
     separate = options.z_separate_code
     if separate is None:
-        separate = link.target.data.SEPARATE_CODE.get(link.target.flavour, "code")
+        separate = "code" if link.target.data.SEPARATE_CODE.get(link.target.flavour) else "none"
     return Variant(options.output_kind, {"none": 0, "code": 1, "loadable": 2}[separate], options.z_combreloc,
                    options.z_now, options.z_relro is not False, options.omagic, options.nmagic,
                    options.z_keep_text_prefix)
@@ -433,5 +433,5 @@ def choose_script(link):
     if has_sections and not inserts and not link.extra.get("implicit"):
         link.script = tuple(commands)
         return
-    default, _ = cached_ast(link.target.data.SCRIPT_STYLE, script_variant(link), link.sources)
+    default, _ = cached_ast(link.target.style, script_variant(link), link.sources)
     link.script = tuple(default) + tuple(commands)

@@ -14,7 +14,7 @@ def library_folders(link):
     if not link.options.nostdlib:
         folders += link.extra.setdefault("search_dirs", [])
         if link.target is not None:
-            for folder in link.target.data.SCRIPT_STYLE.search_dirs():
+            for folder in link.target.style.search_dirs():
                 folders.append(in_sysroot(link, folder))
     return folders
 

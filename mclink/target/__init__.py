@@ -46,7 +46,7 @@ class Target:
       ops         _core.ops.OpsTable
     """
 
-    __slots__ = ("emulation", "flavour", "data", "ops", "_names")
+    __slots__ = ("emulation", "flavour", "data", "ops", "_names", "_style")
 
     def __init__(self, emulation, flavour, data):
         self.emulation = emulation
@@ -54,6 +54,15 @@ class Target:
         self.data = data
         self.ops = data.make_ops()
         self._names = None
+        self._style = None
+
+    @property
+    def style(self):
+        """The default_script.Style of the emulation; a flavour without one has that of its module."""
+        if self._style is None:
+            from mclink.target.styles import STYLES
+            self._style = (STYLES.get(self.emulation) or STYLES[self.data.STYLE])()
+        return self._style
 
     def reloc_name(self, number):
         """Printed name of relocation type `number`; "unknown (n)" when the target has none."""
