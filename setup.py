@@ -57,6 +57,11 @@ class BuildWithLauncher(build_ext):
     It is bound to the interpreter that it is built for, so it is made here and never shipped.
     """
 
+    def finalize_options(self):
+        super().finalize_options()
+        if not self.inplace and self.parallel is None:
+            self.parallel = os.cpu_count()
+
     def run(self):
         super().run()
         root = "" if self.inplace else self.build_lib
@@ -157,7 +162,8 @@ def answers(launcher):
 if __name__ == "__main__":
     setup(
         ext_modules=cythonize(core_extensions(), compiler_directives=DIRECTIVES,
-                              build_dir="build/cython"),
+                              build_dir="build/cython",
+                              nthreads=0 if "--inplace" in sys.argv else os.cpu_count() or 0),
         cmdclass={"build_ext": BuildWithLauncher, "install_data": InstallLauncher},
         # Names nothing to copy: it is what makes setuptools run install_data.
         data_files=[("bin", [])],

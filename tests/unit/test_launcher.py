@@ -159,3 +159,10 @@ def test_boot_as_a_script(package):
     """The form without libpython: the interpreter runs boot.py."""
     done = run(sys.executable, "-I", "-S", package / "_launcher" / "boot.py", package, "prog", "-v", "exit")
     assert done.returncode == 7 and "['prog', '-v', 'exit']" in done.stdout
+
+
+def test_every_package_has_an_init():
+    """Neither the bundle nor the wheel knows namespace packages."""
+    lacking = {path.parent for path in PACKAGE.rglob("*.py") if "build" not in path.parts
+               and not (path.parent / "__init__.py").exists()}
+    assert not lacking
