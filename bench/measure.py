@@ -15,6 +15,12 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 LONGEST_LINE = 60000  # bytes of arguments beyond which a response file is used
 
+# A contender that needs over SLOW_TIMES the fastest one's wall time in the first round, and over
+# SLOW_SECONDS, is measured in SLOW_ROUNDS rounds only.
+SLOW_TIMES = 8
+SLOW_SECONDS = 5
+SLOW_ROUNDS = 2
+
 
 class Contender:
     """Somebody who runs in a round: a linker at a thread count, or a floor.
@@ -23,7 +29,7 @@ class Contender:
     command  function of the output path that gives the words to run
     output   where it writes, or None
     linker   False for a floor, which takes no part in the ratios
-    fresh    True when its old output is removed before every run, whatever the options say
+    fresh    True when its output is removed after every run, whatever the options say
     """
 
     __slots__ = ("name", "command", "output", "linker", "fresh")
@@ -114,17 +120,21 @@ def floors(case, probe, work, largest):
     ]
 
 
-def prepare_output(output, fresh):
-    """Remove an old output when each link is to write a new file."""
-    if fresh and output and os.path.exists(output):
-        os.remove(output)
+def remove_output(contender):
+    """Remove what `contender` wrote.
+
+    Done right after the run, before the kernel has begun to write the pages back: gigabytes of
+    outputs on their way to the disk would slow down whoever runs next.
+    """
+    if contender.output and os.path.exists(contender.output):
+        os.remove(contender.output)
 
 
 def warm_up(contenders, case, probe, log, limit):
-    """The uncounted first round: (those who can, {name: why not}, {name: size of output})."""
-    able, unable, sizes = [], {}, {}
+    """The uncounted first round: (those who can, {name: why not}, {name: (wall, size)})."""
+    able, unable, firsts = [], {}, {}
     for contender in contenders:
-        prepare_output(contender.output, True)
+        remove_output(contender)
         figures = run_probe(probe, contender.command(contender.output), log, limit)
         if figures is None:
             unable[contender.name] = f"more than {limit:g} s"
@@ -136,9 +146,16 @@ def warm_up(contenders, case, probe, log, limit):
                 unable[contender.name] = wrong
             else:
                 able.append(contender)
-                if contender.output:
-                    sizes[contender.name] = os.path.getsize(contender.output)
-    return able, unable, sizes
+                size = os.path.getsize(contender.output) if contender.output else 0
+                firsts[contender.name] = (figures["wall"], size)
+    return able, unable, firsts
+
+
+def slow_ones(firsts):
+    """The names of those who took so long that many rounds of them are not worth their time."""
+    fastest = min(wall for wall, _size in firsts.values())
+    return {name for name, (wall, _size) in firsts.items()
+            if wall > SLOW_SECONDS and wall > SLOW_TIMES * fastest}
 
 
 def first_line(log):
@@ -153,18 +170,25 @@ def first_line(log):
 def measure_case(case, contenders, probe, work, options):
     """All rounds of one case; returns its record (see `report`), or None if nobody can link it.
 
-    `options` has ``rounds`` (None: the case's own number), ``fresh`` (remove the output before
+    `options` has ``rounds`` (None: the case's own number), ``fresh`` (remove the output after
     each link), ``limit`` (seconds a link may take) and ``floors``.
     """
     folder = os.path.dirname(contenders[0].output)
     os.makedirs(folder, exist_ok=True)
     log = os.path.join(folder, "log")
-    able, unable, sizes = warm_up(contenders, case, probe, log, options.limit)
+    able, unable, firsts = warm_up(contenders, case, probe, log, options.limit)
     if not able:
         return {"name": case.name, "title": case.title, "unable": unable, "runs": {}}
+    slow = slow_ones(firsts)
+    sizes = {name: size for name, (_wall, size) in firsts.items()}
     if options.floors:
-        largest = max((item.output for item in able), key=os.path.getsize)
-        able += warm_up(floors(case, probe, work, largest), case, probe, log, options.limit)[0]
+        largest = max(able, key=lambda item: sizes[item.name])
+        kept = os.path.join(folder, "largest")
+        os.replace(largest.output, kept)
+        able += warm_up(floors(case, probe, work, kept), case, probe, log, options.limit)[0]
+    for contender in able:
+        if options.fresh or contender.fresh:
+            remove_output(contender)
     runs = {contender.name: [] for contender in able}
     loads = []
     rounds = options.rounds or case.rounds
@@ -172,18 +196,26 @@ def measure_case(case, contenders, probe, work, options):
         loads.append(os.getloadavg()[0])
         for place in range(len(able)):
             contender = able[(number + place) % len(able)]
-            prepare_output(contender.output, options.fresh or contender.fresh)
+            if contender.name in unable or contender.name in slow and number >= SLOW_ROUNDS:
+                continue
             figures = run_probe(probe, contender.command(contender.output), log, options.limit)
             if figures is None or figures["status"] != 0:
-                raise SystemExit(f"bench: {contender.name} linked {case.name} once and failed "
-                                 f"in round {number + 1}: {first_line(log)}")
+                why = first_line(log) if figures else f"more than {options.limit:g} s"
+                unable[contender.name] = f"{why} (in round {number + 1}, after linking it before)"
+                continue
             runs[contender.name].append(figures)
+            if options.fresh or contender.fresh:
+                remove_output(contender)
     for contender in able:
-        prepare_output(contender.output, True)
+        remove_output(contender)
+        if not runs[contender.name]:
+            del runs[contender.name]
+    if options.floors:
+        os.remove(kept)
     return {
         "name": case.name, "title": case.title, "size": case.size, "rounds": rounds,
         "inputs": sum(map(os.path.getsize, case.input_files())), "load": loads,
-        "floors": [item.name for item in able if not item.linker],
+        "floors": [item.name for item in able if not item.linker and item.name in runs],
         "unable": unable, "output_sizes": sizes, "runs": runs,
         "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

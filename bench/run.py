@@ -93,8 +93,8 @@ def parse_options(argv):
                         help="another linker that joins in")
     parser.add_argument("--threads", type=int, default=2, help="threads of each link (2)")
     parser.add_argument("--rounds", type=int, help="rounds, instead of each case's own number")
-    parser.add_argument("--fresh", action="store_true",
-                        help="remove the output before each link (default: link over it)")
+    parser.add_argument("--over", dest="fresh", action="store_false",
+                        help="link over the old output (default: each link writes a new file)")
     parser.add_argument("--limit", type=float, default=120,
                         help="seconds after which a linker is out of a case (120)")
     parser.add_argument("--no-floors", dest="floors", action="store_false",
@@ -129,7 +129,7 @@ def main(argv):
     options = parse_options(argv)
     work = os.path.abspath(os.environ.get("MCLINK_BENCH_DIR")
                            or os.path.expanduser("~/.cache/mclink-bench"))
-    if options.install:
+    if options.install and not os.environ.get("MCLINK_BENCH_INSIDE"):
         setup_peers.install_all(work, options.wild)
     enter_environment(work)
     if options.quick:
@@ -145,7 +145,7 @@ def main(argv):
     results = {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "cpus": os.cpu_count(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "threads": options.threads, "output": "fresh" if options.fresh else "overwritten",
+        "threads": options.threads, "output": "new" if options.fresh else "overwritten",
         "peers": {peer.name: peer.version for peer in found}, "cases": [],
     }
     folder = options.results or os.path.join(work, "results")
