@@ -1,6 +1,6 @@
 """The Styles of the default linker scripts, by emulation.  What they hold: default_script.Style."""
 
-from mclink.target.default_script import Style, large_bss, large_data
+from mclink.target.default_script import Style, large_bss, large_data, write_cache
 
 _LARGE_RELOCATED = {"ldata": "l", "lbss": "lb", "lrodata": "lr"}
 _LARGE_AT_ZERO = "".join(f"  {name} 0 : {{ *({name}) }}\n" for name in (".lbss", ".lrodata", ".ldata"))
@@ -34,3 +34,8 @@ STYLES = {
                                     "x86_64-linux-gnux32", 32, "x32"),
     "elf_i386": _i386,
 }
+
+
+def write_caches(folder):
+    """Store the parsed common scripts of all emulations in *folder*, the package's target/scripts."""
+    write_cache([make() for make in STYLES.values()], folder)
