@@ -243,3 +243,39 @@ def test_parsing_imports_nothing_heavy():
     heavy = {"re", "os", "typing", "dataclasses", "enum", "logging", "argparse", "pathlib",
              "subprocess", "collections", "json", "mclink.options.help"}
     assert not heavy & set(done.stdout.split())
+
+
+# -- the table against the rest of the linker
+
+def other_sources():
+    folder = Path(mclink.__file__).parent
+    return {path.relative_to(folder): path.read_text() for path in folder.rglob("*.py")
+            if path.relative_to(folder).parts[0] not in ("options", "build")}
+
+
+def test_every_option_that_is_read_is_declared():
+    import re
+    known = set(dir(Options()))
+    for path, text in other_sources().items():
+        for name in re.findall(r"\boptions\.([a-z]\w*)", text):
+            assert name in known or name in ("parse", "run_action", "Options", "defaults"), (path, name)
+
+
+def test_an_option_said_to_have_effect_is_read_somewhere():
+    """A row that promises effect ("") names an attribute that some phase reads.
+
+    Mark the row "~" (not acted on yet) or "-why" when this fails and nothing shall be done about it.
+    """
+    import re
+    text = "\n".join(other_sources().values())
+    defaults = Options()
+    lying = []
+    for row in load_all() + ZWORDS:
+        name = {"df": "z_df", "df1": "z_df_1"}.get(row[2], row[3])
+        if row[5] or row[2] in ("state", "none", "undf1", "on_action") or not name or name[0] == ".":
+            continue
+        if row[2] == "set" and (row[4] == getattr(defaults, name) or "(default)" in row[6]):
+            continue
+        if name not in ("output_kind", "print_version") and not re.search(rf"[.\"']{name}\b", text):
+            lying.append(row[0])
+    assert not lying
