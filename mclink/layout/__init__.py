@@ -1,0 +1,1 @@
+"""Phase 3, first half: output sections, synthetic contents, addresses, segments."""

@@ -1,0 +1,1 @@
+"""Phase 3, second half: the output file."""
