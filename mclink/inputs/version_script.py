@@ -22,10 +22,10 @@ Which entry a symbol obeys is GNU ld's choice, as observed on GNU ld 2.40:
 4. A global "*", then a local "*", likewise.
 """
 
-from mclink.inputs.script.lexer import _ALNUM, Lexer
+from mclink.inputs.script.lexer import ALNUM, Lexer
 
-_NAME = _ALNUM + "._$*?[]-!^\\:@%+~<>,&()=/|"
-_TAG = _ALNUM + "._$-+@"
+_NAME = ALNUM + "._$*?[]-!^\\:@%+~<>,&()=/|"
+_TAG = ALNUM + "._$-+@"
 _WILD = ("*", "?", "[")
 _LANGUAGES = {"C": "C", "C++": "C++", "Java": "C"}
 

@@ -34,7 +34,7 @@ class Style:
     rel_extra     {"name": "letters"} of further data sections with relocations of their own
     parts         dict, part -> text, or function (style, variant) -> text, instead of the standard
                   ones; see PARTS for the names
-    relocatable   dict, part -> text for -r: rows to put instead of standard ones, see _relocatable
+    relocatable   dict, part -> text for -r: rows to put instead of standard ones; see RELOCATABLE_PARTS
     """
 
     __slots__ = ("emulation", "formats", "arch", "entry", "triple", "lib_suffix", "text_base", "bits",
@@ -110,13 +110,13 @@ def _names(name, letters):
     return f"{name} {name}.* .gnu.linkonce.{letters}.*"
 
 
-def _section(name, *patterns, attributes=""):
+def section_line(name, *patterns, attributes=""):
     """One line for a section without symbols."""
     body = " ".join(f"*({pattern})" for pattern in patterns)
     return f"  {name} : {attributes}{{ {body} }}\n"
 
 
-def _edge(style, variant, name):
+def edge(variant, name):
     """A symbol for an edge of a segment: defined in programs, on demand in libraries."""
     return f"PROVIDE ({name} = .);" if variant.kind == "shared" else f"{name} = .;"
 
@@ -129,11 +129,11 @@ def _start(style, variant):
 
 
 def _interp(style, variant):
-    return "" if variant.kind == "shared" else _section(".interp", ".interp")
+    return "" if variant.kind == "shared" else section_line(".interp", ".interp")
 
 
 def _dynamic_tables(style, variant):
-    return "".join(_section(name, name) for name in (
+    return "".join(section_line(name, name) for name in (
         ".hash", ".gnu.hash", ".dynsym", ".dynstr", ".gnu.version", ".gnu.version_d",
         ".gnu.version_r"))
 
@@ -161,7 +161,7 @@ def _rel_dyn(style, variant):
     if variant.combreloc:
         body = "".join(f"    *({patterns})\n" for _, patterns in _relocated(style, True))
         return f"  .{style.rel}.dyn :\n  {{\n{body}  }}\n"
-    return "".join(_section(name, patterns) for name, patterns in _relocated(style, False))
+    return "".join(section_line(name, patterns) for name, patterns in _relocated(style, False))
 
 
 def _rel_plt(style, variant):
@@ -192,7 +192,7 @@ def text_section(first="", last="", tail=""):
     """The part for .text; the arguments are lines at its start and end, and what follows "}"."""
     def part(style, variant):
         if variant.text_prefix:
-            groups = "".join(_section(name, patterns) for name, patterns in _TEXT_GROUPS)
+            groups = "".join(section_line(name, patterns) for name, patterns in _TEXT_GROUPS)
             inside = ""
         else:
             groups = ""
@@ -216,7 +216,7 @@ def _rodata_page(style, variant):
 
 
 def _rodata(style, variant):
-    return _section(".rodata", _names(".rodata", "r")) + _section(".rodata1", ".rodata1")
+    return section_line(".rodata", _names(".rodata", "r")) + section_line(".rodata1", ".rodata1")
 
 
 _UNWIND_RO = ((".sframe", ".sframe", ".sframe.*"),
@@ -231,11 +231,11 @@ _UNWIND_RW = ((".sframe", ".sframe", ".sframe.*"),
 
 def _unwind(constraint, rows):
     text = f"  .eh_frame : {constraint} {{ KEEP (*(.eh_frame)) *(.eh_frame.*) }}\n"
-    return text + "".join(_section(*row, attributes=constraint + " ") for row in rows)
+    return text + "".join(section_line(*row, attributes=constraint + " ") for row in rows)
 
 
 def _unwind_ro(style, variant):
-    return (_section(".eh_frame_hdr", ".eh_frame_hdr", ".eh_frame_entry .eh_frame_entry.*")
+    return (section_line(".eh_frame_hdr", ".eh_frame_hdr", ".eh_frame_entry .eh_frame_entry.*")
             + _unwind("ONLY_IF_RO", _UNWIND_RO))
 
 
@@ -258,7 +258,7 @@ def _hidden(variant, symbol):
 def _tls(style, variant):
     return (f"  .tdata :\n  {{\n{_hidden(variant, '__tdata_start')}"
             f"    *({_names('.tdata', 'td')})\n  }}\n"
-            + _section(".tbss", _names(".tbss", "tb"), ".tcommon"))
+            + section_line(".tbss", _names(".tbss", "tb"), ".tcommon"))
 
 
 _CRT_FILES = "*crtbegin.o *crtbegin?.o *crtend.o *crtend?.o"
@@ -291,7 +291,7 @@ def _ctors(style, variant):
 
 
 def _relro(style, variant):
-    return _section(".data.rel.ro", ".data.rel.ro.local* .gnu.linkonce.d.rel.ro.local.*",
+    return section_line(".data.rel.ro", ".data.rel.ro.local* .gnu.linkonce.d.rel.ro.local.*",
                     _names(".data.rel.ro", "d.rel.ro"))
 
 
@@ -303,26 +303,30 @@ def relro_end(variant, kept):
 
 def _got(style, variant):
     if variant.now:
-        return _section(".got", ".got.plt", ".igot.plt", ".got", ".igot") + relro_end(variant, 0)
+        return section_line(".got", ".got.plt", ".igot.plt", ".got", ".igot") + relro_end(variant, 0)
     header = style.got_header
     kept = f"SIZEOF (.got.plt) >= {header} ? {header} : 0" if header else 0
-    return (_section(".got", ".got", ".igot") + relro_end(variant, kept)
-            + _section(".got.plt", ".got.plt", ".igot.plt"))
+    return (section_line(".got", ".got", ".igot") + relro_end(variant, kept)
+            + section_line(".got.plt", ".got.plt", ".igot.plt"))
 
 
 def data_section(first=""):
     """The part for .data; *first* are lines at its start."""
     return (f"  .data :\n  {{\n{first}    *({_names('.data', 'd')})\n    SORT(CONSTRUCTORS)\n  }}\n"
-            + _section(".data1", ".data1"))
+            + section_line(".data1", ".data1"))
 
 
 def _edata(style, variant):
-    return f"  {_edge(style, variant, '_edata')} PROVIDE (edata = .);\n  . = .;\n"
+    return f"  {edge(variant, '_edata')} PROVIDE (edata = .);\n  . = .;\n"
+
+
+def _bss_start(style, variant):
+    return f"  {edge(variant, '__bss_start')}\n"
 
 
 def _bss(style, variant):
     word = f"{style.bits} / 8"
-    return (f"  {_edge(style, variant, '__bss_start')}\n  .bss :\n  {{\n    *(.dynbss)\n"
+    return ("  .bss :\n  {\n    *(.dynbss)\n"
             f"    *({_names('.bss', 'b')})\n    *(COMMON)\n"
             "    /* _end is aligned, and .bss reaches it, whether or not there is a .bss.  */\n"
             f"    . = ALIGN(. != 0 ? {word} : 1);\n  }}\n")
@@ -353,7 +357,7 @@ def large_data(style, variant):
 
 def _end(style, variant):
     end = "" if variant.pages == "none" else "  . = DATA_SEGMENT_END (.);\n"
-    return f"  {_edge(style, variant, '_end')} PROVIDE (end = .);\n{end}"
+    return f"  {edge(variant, '_end')} PROVIDE (end = .);\n{end}"
 
 
 _STABS = (".stab", ".stabstr", ".stab.excl", ".stab.exclstr", ".stab.index", ".stab.indexstr",
@@ -373,9 +377,9 @@ def _debug(style, variant):
     notes = ".gnu.build.attributes"
     if patterns:
         notes += " .gnu.build.attributes.*"
-    return ("".join(_section(name + " 0", name) for name in _STABS)
-            + _section(".gnu.build.attributes", notes)
-            + "".join(_section(name + " 0", patterns.get(name, name)) for name in _DEBUG))
+    return ("".join(section_line(name + " 0", name) for name in _STABS)
+            + section_line(".gnu.build.attributes", notes)
+            + "".join(section_line(name + " 0", patterns.get(name, name)) for name in _DEBUG))
 
 
 def _attributes(style, variant):
@@ -390,14 +394,14 @@ def _discard(style, variant):
 PARTS = (
     ("start", _start),
     ("interp", _interp),
-    ("build_id", _section(".note.gnu.build-id", ".note.gnu.build-id")),
+    ("build_id", section_line(".note.gnu.build-id", ".note.gnu.build-id")),
     ("dynamic_tables", _dynamic_tables),
     ("rel_dyn", _rel_dyn),
     ("rel_plt", _rel_plt),
-    ("relr", _section(".relr.dyn", ".relr.dyn")),
+    ("relr", section_line(".relr.dyn", ".relr.dyn")),
     ("code_page", _code_page),
     ("init", _kept(".init")),
-    ("plt", _section(".plt", ".plt", ".iplt")),
+    ("plt", section_line(".plt", ".plt", ".iplt")),
     ("text", text_section()),
     ("fini", _kept(".fini")),
     ("etext", _etext),
@@ -412,11 +416,12 @@ PARTS = (
     ("ctors", _ctors),
     ("jcr", "  .jcr : { KEEP (*(.jcr)) }\n"),
     ("relro", _relro),
-    ("dynamic", _section(".dynamic", ".dynamic")),
+    ("dynamic", section_line(".dynamic", ".dynamic")),
     ("got", _got),
     ("data", data_section()),
     ("small_data", ""),
     ("edata", _edata),
+    ("bss_start", _bss_start),
     ("before_bss", ""),
     ("bss", _bss),
     ("large_bss", ""),
@@ -467,7 +472,7 @@ RELOCATABLE_PARTS = (
         ".hash", ".gnu.hash", ".dynsym", ".dynstr", ".gnu.version", ".gnu.version_d",
         ".gnu.version_r"))),
     ("rel", _relocatable_rel),
-    ("relr", _section(".relr.dyn", ".relr.dyn")),
+    ("relr", section_line(".relr.dyn", ".relr.dyn")),
     ("init", _kept_at_zero(".init")),
     ("plt", _at_zero(".plt")),
     ("text", "  .text 0 : { *(.text .stub) *(.gnu.warning) }\n"),

@@ -17,12 +17,12 @@ are part of a name in an expression too, when they do not begin it: ``a/2`` is a
 division.  ``#`` starts a comment, which covers the line markers of the C preprocessor.
 """
 
-_ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 # Names in an expression.
-SYMBOL_FIRST = frozenset(_ALNUM[:52] + "_.$\\")
-SYMBOL = _ALNUM + "_.$\\/~"
-_NUMBER = _ALNUM + "$"
+SYMBOL_FIRST = frozenset(ALNUM[:52] + "_.$\\")
+SYMBOL = ALNUM + "_.$\\/~"
+_NUMBER = ALNUM + "$"
 # Left side of an assignment, output section, region, segment.
 WORD = SYMBOL + "-+:"
 # File and section patterns.
