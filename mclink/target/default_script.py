@@ -34,7 +34,7 @@ class Style:
     rel_extra     {"name": "letters"} of further data sections with relocations of their own
     parts         dict, part -> text, or function (style, variant) -> text, instead of the standard
                   ones; see PARTS for the names
-    relocatable   dict, part -> text for -r: rows to put instead of standard ones; see RELOCATABLE_PARTS
+    relocatable   dict like parts, for -r; see RELOCATABLE_PARTS for the names
     """
 
     __slots__ = ("emulation", "formats", "arch", "entry", "triple", "lib_suffix", "text_base", "bits",
