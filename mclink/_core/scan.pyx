@@ -376,10 +376,12 @@ cdef uint8_t identify_global(Scan* s, Reference* x) noexcept nogil:
 
 
 cdef bint tls_matches(Reference* x) noexcept nogil:
-    """Thread-local symbols are used by thread-local relocations and by no others."""
+    """False when one side takes the symbol for thread-local and the other does not. A file that knows its symbol
+    to be thread-local may ask for the address of its initial value."""
     if x.t.flags & TYPE_TLS:
         return x.flags & (G_TLS | G_UNDEF_WEAK) != 0
-    return not x.flags & G_TLS or x.t.flags & TYPE_ANY_SYMBOL != 0
+    return (not x.flags & G_TLS or x.t.flags & TYPE_ANY_SYMBOL != 0
+            or (x.f.syms[x.r.r_sym].st_info & 15) == STT_TLS)
 
 
 cdef uint8_t scan_relocation(Scan* s, Reference* x, uint64_t size, uint8_t* verdicts) noexcept nogil:
