@@ -7,7 +7,6 @@ The first three words of .got.plt belong to the run-time linker, and GOT is thei
 """
 
 from mclink.target.reloc import compile_rows
-from mclink.target.styles import STYLES
 
 NAME = "x86-64"
 STYLE = "elf_x86_64"        # default scripts of flavours that have none of their own
@@ -31,7 +30,6 @@ TCB_SIZE = 0                # bytes between TP and the block; variant 1 only
 GOT_HEADER = 3              # words: _DYNAMIC, link map, resolver
 GOT_IS_PLT = True           # _GLOBAL_OFFSET_TABLE_ is .got.plt (of .got when there is none)
 OUTPUT_FORMAT = "elf64-x86-64"
-SCRIPT_STYLE = STYLES["elf_x86_64"]()
 
 # flavour -> path of the run-time linker that GNU ld writes without -dynamic-linker
 INTERP = {
