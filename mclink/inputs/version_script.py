@@ -336,7 +336,8 @@ class VersionScript:
                 self.sources.fail(pos, f"duplicate version '{name}'")
             conflict = self.patterns.add(len(self.names), entries)
             if conflict is not None:
-                self.sources.fail(conflict[1], f"'{conflict[0]}' is global in one version and local in another")
+                self.sources.fail(conflict[1], f"'{conflict[0]}' is global in one version and "
+                                               "local in another")
             self.names.append(name)
             self.positions.append(pos)
             self.entries.append(entries)
