@@ -77,7 +77,10 @@ def set_linker_names(link):
     if b"_TLS_MODULE_BASE_" in defined:
         for segment in link.segments:
             if segment.type == PT_TLS:
-                places[b"_TLS_MODULE_BASE_"] = (segment.address, segment.outputs[0].number)
+                data = link.target.data
+                tp, dtp = data.tls_bases(segment.address, segment.size, max(segment.align, 1))
+                places[b"_TLS_MODULE_BASE_"] = (data.tls_module_base(tp, dtp, link.options.shared),
+                                                segment.outputs[0].number)
     for name, gid in defined.items():
         address, output = places.get(name) or (0, 0)
         symbols.set_value(link.tables, gid, address, output)

@@ -159,6 +159,18 @@ def plt_eh_program(lazy, ibt):
         0x33, 0x24, 0x22))      # DW_OP_lit3, DW_OP_shl, DW_OP_plus
 
 
+def tls_bases(start, size, align):
+    """(TP, DTP): the addresses that TP and DTP offsets count from, for a TLS block at `start` of `size`
+    bytes. Variant II: the block ends, rounded up to its alignment, where the thread pointer points."""
+    return start + ((size + align - 1) & -align), start
+
+
+def tls_module_base(tp, dtp, shared):
+    """Value of _TLS_MODULE_BASE_. In an executable the DTP offsets of code become TP offsets, so the base
+    that is added to them must have the TP offset 0."""
+    return dtp if shared else tp
+
+
 def make_ops():
     """The compiled table of this target: _core.ops.OpsTable, PLT style 0 in force."""
     from mclink._core.arch.x86 import connect_amd64
