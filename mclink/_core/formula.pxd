@@ -232,6 +232,9 @@ cdef inline void relocate_place(Place* p, uint8_t verdict) noexcept nogil:
     if verdict == V_APPLY:
         value = quantity_value(c, &c.files[p.frag.file], t, r.r_sym, r.r_addend) + <uint64_t>r.r_addend
         store_checked(p, t, subtract_reference(c, t.reference, value, p.P))
+    elif verdict == V_DIRECT:
+        value = symbol_address(c, &c.files[p.frag.file], r.r_sym, r.r_addend) + <uint64_t>r.r_addend
+        store_checked(p, t, subtract_reference(c, t.reference, value, p.P))
     elif verdict == V_SKIP:
         return
     elif verdict >= V_ARCH:

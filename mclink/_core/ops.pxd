@@ -79,6 +79,7 @@ cdef enum:                   # verdict: what apply does with one relocation
     V_DYNAMIC_TPOFF = 6      # word that holds a TP offset, known to the run-time linker only (ndynamic)
     V_TPOFF = 7              # DTPOFF that counts from TP because its LD sequence became LE
     V_ZERO = 8               # store 0: the target is in a section that was dropped
+    V_DIRECT = 9             # L of a symbol that needs no PLT entry: S, without looking for one
     V_ARCH = 16              # V_ARCH + n: Ops.apply_relaxed
 
 cdef enum:                   # what scan asks of Ops.choose_relaxation

@@ -291,6 +291,7 @@ cdef uint8_t decide(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
     """The verdict on a relocation whose symbol is known."""
     cdef uint8_t q = x.t.quantity
     cdef uint8_t reference = x.t.reference
+    cdef uint8_t verdict
     if q == Q_S:
         if x.t.flags & TYPE_WORD:
             return look_up(s, x, FORM_WORD)
@@ -304,7 +305,8 @@ cdef uint8_t decide(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
     if q == Q_L:
         if reference == R_GOT:
             atomic_or32(&s.c.needs, NEEDS_GOT_BASE)
-        return look_up(s, x, FORM_CALL)
+        verdict = look_up(s, x, FORM_CALL)
+        return V_DIRECT if verdict == V_APPLY and x.kind <= G_ABSOLUTE else verdict
     if q == Q_G:
         return decide_got(s, x, verdicts)
     if q == Q_GOT:
