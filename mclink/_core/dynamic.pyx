@@ -588,8 +588,11 @@ cdef class Dynamic:
                 n += 1
         self.nplaces = n
 
-    def pack_relr(self, Tables tables):
+    def pack_relr(self, Tables tables, bases):
         """Packs the places at their addresses of now; returns the bytes of .relr.dyn.
+
+        bases: list, output number -> what frag_addr counts from while addresses are assigned; [] at the end, when
+        it holds addresses.
 
         An even word is an address; each odd word behind it is a bitmap of the next 63 (31) words."""
         cdef Columns* c = &tables.c
@@ -597,9 +600,18 @@ cdef class Dynamic:
         cdef uint32_t step = word_size(c)
         cdef uint32_t bits = step * 8 - 1
         cdef bint ascending = True
+        cdef uint32_t nbases = <uint32_t>len(bases), output
+        cdef uint64_t* starts = <uint64_t*>calloc(nbases + 1, sizeof(uint64_t))
+        if starts == NULL:
+            raise MemoryError
+        for i in range(nbases):
+            starts[i] = bases[i]
         with nogil:
             for i in range(self.nplaces):
                 self.relr[i] = c.frag_addr[self.places[i].frag] + self.places[i].offset
+                output = c.frags[self.places[i].frag].output
+                if output < nbases:
+                    self.relr[i] += starts[output]
                 if i and self.relr[i] < self.relr[i - 1]:
                     ascending = False
             if not ascending:
@@ -623,6 +635,7 @@ cdef class Dynamic:
                     self.packed[n] = bitmap << 1 | 1
                     n += 1
                     base += <uint64_t>bits * step
+        free(starts)
         self.npacked = n
         return n * step
 
@@ -732,3 +745,41 @@ def symbol_value(Tables tables, uint32_t gid):
 def image_dynamic(Tables tables, uint64_t address):
     """Sets Image.dynamic, the value of the first reserved GOT word."""
     tables.c.image.dynamic = address
+
+
+def has_special(Tables tables, uint32_t special):
+    """True when file 1 has that section, whatever its size."""
+    return tables.c.special[special] != 0
+
+
+def needs(Tables tables):
+    """NEEDS_* bits of the link (Columns.needs)."""
+    return tables.c.needs
+
+
+def relr_count(Tables tables):
+    """Number of words that .relr.dyn names."""
+    return tables.c.nrelr
+
+
+def fragment_place(Tables tables, uint32_t frag):
+    """(output number, address) of a fragment."""
+    return tables.c.frags[frag].output, tables.c.frag_addr[frag]
+
+
+def drop_empty(Tables tables):
+    """Slot sections that stayed empty are no part of the output."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t i, frag
+    for i in (SPECIAL_GOT, SPECIAL_GOT_PLT, SPECIAL_PLT, SPECIAL_PLT_GOT, SPECIAL_IPLT, SPECIAL_IGOT_PLT,
+              SPECIAL_RELA_DYN, SPECIAL_RELA_PLT, SPECIAL_RELA_IPLT, SPECIAL_RELR_DYN, SPECIAL_DYNBSS,
+              SPECIAL_DYNRELRO, SPECIAL_PLT_LAZY, SPECIAL_PLT_EH, SPECIAL_EH_FRAME_HDR, SPECIAL_HASH,
+              SPECIAL_GNU_HASH, SPECIAL_VERSYM, SPECIAL_VERDEF, SPECIAL_VERNEED):
+        frag = c.special[i]
+        if frag and c.frags[frag].size == 0:
+            c.frag_state[frag] &= ~<uint8_t>STATE_LIVE
+
+
+def put_bytes(size_t out, bytes contents):
+    """Copies bytes into the output at address `out`."""
+    memcpy(<void*>out, <const char*>contents, len(contents))

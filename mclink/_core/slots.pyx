@@ -571,3 +571,18 @@ def write_slots(Tables tables, outs):
             for k in range(c.ndynrels):
                 store_relocation(c, writer.out[SPECIAL_RELA_IPLT] + (writer.iplt + k) * relocation_size(c),
                                  &c.dynrels[k])
+
+
+def relative_words(Tables tables):
+    """The GOT words that need a relative relocation: list of (fragment, byte offset)."""
+    cdef Columns* c = &tables.c
+    cdef Word words[MAX_WORDS]
+    cdef uint32_t row
+    cdef int n, i
+    found = []
+    for row in range(1, c.naux):
+        n = slot_words(c, &c.aux[row], words)
+        for i in range(n):
+            if words[i].kind == WORD_RELATIVE:
+                found.append((c.special[words[i].special], words[i].offset))
+    return found

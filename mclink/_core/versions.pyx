@@ -477,7 +477,7 @@ def apply_list(Tables tables, exact, patterns, uint32_t flags, bint data_only=Fa
             free(m.literals)
 
 
-def list_flags(Tables tables):
+def list_flags():
     """The gflags bits that apply_list() may set: (G_DYNAMIC_LIST, G_EXPORT)."""
     return G_DYNAMIC_LIST, G_EXPORT
 
