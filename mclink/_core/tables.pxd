@@ -286,11 +286,21 @@ cdef struct Fde:             # an FDE of an input .eh_frame
     uint32_t first_reloc     # index of its first relocation in the fragment
     uint32_t nrelocs         # relocations inside it
     uint32_t target          # fragment of the function it describes, 0 none
-    uint32_t out             # byte offset from the address of its fragment
+    uint32_t out             # byte offset from the address of its fragment, EH_DROPPED when not written
     uint32_t eh              # EhInput row
+
+cdef enum:                   # EhInput.flags
+    EH_WHOLE = 1             # not understood: an ordinary FRAG_REGULAR section without rows
+    EH_NO_TABLE = 2          # its FDEs cannot be listed in .eh_frame_hdr
+    EH_TERMINATED = 4        # the input ends with a zero length word
+    EH_TERMINATES = 8        # the output's zero length word stands at its end
+
+cdef enum:
+    EH_DROPPED = 0xffffffff  # Fde.out of an FDE that is not written
 
 cdef struct EhInput:         # one input .eh_frame section
     uint32_t frag            # its fragment
+    uint32_t flags           # EH_WHOLE ...
     uint32_t first_cie       # first Cie row
     uint32_t ncies           # its CIEs
     uint32_t first_fde       # first Fde row
@@ -470,6 +480,12 @@ cdef inline uint32_t sym_frag(Columns* c, const File* f, uint32_t index) noexcep
         return 0
     n = sym_section(f, index)
     return f.frag_base + n if n < f.shnum else 0
+
+
+cdef inline bint fde_is_live(Columns* c, const Fde* fde) noexcept nogil:
+    """True when the function that an FDE describes is in the output, so that the FDE is written."""
+    return fde.target != 0 and (
+        c.frag_state[fde.target] & (STATE_LIVE | STATE_FOLDED | STATE_SCRIPT_DISCARD) == STATE_LIVE)
 
 
 cdef inline uint64_t piece_address(Columns* c, uint32_t frag, uint64_t offset) noexcept nogil:
