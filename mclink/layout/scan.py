@@ -68,8 +68,9 @@ def is_small(link):
 def scan_relocations(link):
     """Scan relocations: what each needs and how it will be applied.
 
-    Leaves Fragment.verdicts, nrelative and ndynamic, gneeds, File.local_needs, Columns.needs."""
+    Attaches the target's table (Columns.ops). Leaves Fragment.verdicts, nrelative and ndynamic, gneeds, File.local_needs, Columns.needs."""
     options = link.options
+    link.target.ops.attach(link.tables)
     if options.output_kind == "relocatable":
         return
     from mclink._core import scan
