@@ -16,10 +16,12 @@ from distutils.command.install_data import install_data  # setuptools' own copy,
 # An isolated build does not look for modules here by itself.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from mclink._launcher.bundle import write_bundle  # noqa: E402
+from mclink.target.styles import write_caches  # noqa: E402
 
 CORE = "mclink/_core"
 LAUNCHER = "mclink/_launcher/gcc/ld"
 BUNDLE = "mclink/_launcher/bundle.bin"
+SCRIPTS = "mclink/target/scripts"   # parsed default scripts
 RELEASE = "%d.%d" % sys.version_info[:2]
 
 DIRECTIVES = {
@@ -68,6 +70,7 @@ class BuildWithLauncher(build_ext):
         target = os.path.join(root, LAUNCHER)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.makedirs(self.build_temp, exist_ok=True)
+        write_caches(os.path.join(root, SCRIPTS))
         if not self.inplace:
             # build_py has put the sources there before build_ext is run.
             write_bundle(os.path.join(root, "mclink"), os.path.join(root, BUNDLE))
@@ -79,7 +82,8 @@ class BuildWithLauncher(build_ext):
 
     def get_outputs(self):
         return super().get_outputs() + [
-            os.path.join(self.build_lib, name) for name in (LAUNCHER, BUNDLE)]
+            os.path.join(self.build_lib, name) for name in (LAUNCHER, BUNDLE)] + \
+            glob(os.path.join(self.build_lib, SCRIPTS, "*.bin"))
 
 
 class InstallLauncher(install_data):

@@ -110,8 +110,9 @@ def configure(link):
     options = link.options
     data = link.target.data
     kind = options.output_kind
+    threads = link.extra["threads"] = options.threads or available_threads()
     link.tables.configure(
-        threads=options.threads or available_threads(),
+        threads=threads,
         machine=data.MACHINE, elf32=data.ELF_CLASS == 32, swap=data.BIG_ENDIAN, rela=data.RELA,
         shared_output=kind == "shared", pic=kind in ("shared", "pie"), relocatable=kind == "relocatable",
         emit_relocs=options.emit_relocs, z_now=options.z_now,

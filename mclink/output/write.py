@@ -7,18 +7,19 @@ loaded (.symtab, .strtab, .shstrtab), section headers.
 import os
 import stat
 
-from mclink._core import apply, image, symbols
+from mclink._core import apply, ehframe, image, load, merge, place
+from mclink.context import Run
 from mclink.diag import LinkError
-from mclink.elf import ET_DYN, ET_EXEC, ET_REL, SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS
-from mclink.output import compress, dynamic, headers, symtab
-
-PAGE = 4096
+from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS
+from mclink import faults
+from mclink.output import build_id, compress, dynamic, headers, symtab
 
 
 def write_output(link):
     """Write output"""
     options = link.options
     number_sections(link)
+    link.extra["merged"] = merged_groups(link)
     tables = symtab.plan_tables(link)
     if options.compress_debug[0] != "none" or options.compress_sections:
         compress.compress_sections(link, write_section)
@@ -86,6 +87,45 @@ def place_one(output, end):
     return output.offset + output.file_size
 
 
+def section_runs(link, output, out):
+    """The runs of one output section as _core.apply.write_members takes them; `out` is the address in memory of
+    the section's first byte."""
+    members = link.members
+    code = bool(output.flags & SHF_EXECINSTR)
+    rows = []
+    position = output.address
+    for item in output.statements:
+        if type(item) is not Run:
+            continue
+        first, count = members.extent(item.number)
+        if not count:
+            continue
+        end = output.address + item.offset + item.size
+        rows.append((members.address() + 4 * first, count, out, output.address, position, end,
+                     item.fill or b"", code and item.fill is None))
+        position = end
+    return rows
+
+
+def write_section(link, output, out):
+    """Writes the contents of one output section to address `out` in memory."""
+    runs = section_runs(link, output, out)
+    apply.write_members(link.tables, runs)
+    ehframe.write(link.tables, output.number, output.address, out)
+    for group in link.extra["merged"].get(output.number, ()):
+        carrier = group[1]
+        merge.write(link.tables, group[0], out + place.fragment_address(link.tables, carrier) - output.address)
+
+
+def merged_groups(link):
+    """Merged contents by output section: number -> [(MergeGroup row, carrier fragment)]."""
+    found = {}
+    for row, (carrier, size, _) in enumerate(merge.merge_groups(link.tables), 1):
+        if size:
+            found.setdefault(load.fragment(link.tables, carrier)[8], []).append((row, carrier))
+    return found
+
+
 def fill_image(link, out, tables):
     """Everything between creating the file and closing it."""
     for output in link.outputs:
@@ -93,7 +133,8 @@ def fill_image(link, out, tables):
             out.put(output.offset, output.compressed)
         elif output.file_size:
             write_section(link, output, out.address + output.offset)
-    dynamic.write_dynamic(link, lambda output: out.address + output.offset if output.file_size else 0)
+    dynamic.write_synthetic(link, out.address)
     symtab.write_tables(link, out, tables)
     headers.write_headers(link, out, tables)
-    dynamic.write_build_id(link, out)
+    faults.check(link)
+    build_id.write_build_id(link, out)
