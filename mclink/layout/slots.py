@@ -1,7 +1,7 @@
 """Slots: GOT, PLT, TLS and copies; then the tables of .dynsym, whose sizes follow from them."""
 
 from mclink import special as sections
-from mclink._core import dynamic, slots, symbols
+from mclink._core import dynamic, ehhdr, slots, symbols
 from mclink.diag import LinkError
 from mclink.layout.dynamic import plan_dynamic
 
@@ -31,6 +31,7 @@ def size_plt_frames(link):
     size = 0
     if frames:
         size = len(link.target.data.PLT_EH_CIE) + sum(len(body) for _, _, body in frames)
+        ehhdr.grow_hdr(link.tables, len(frames))
     dynamic.set_size(link.tables, sections.PLT_EH, size)
 
 
