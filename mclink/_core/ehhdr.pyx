@@ -210,6 +210,19 @@ cdef uint64_t drop_duplicates(Output* o, uint64_t n, uint64_t bytes) noexcept no
     return kept
 
 
+cdef uint64_t first_byte(Columns* c, uint32_t output, uint64_t otherwise) noexcept nogil:
+    """Address of the first .eh_frame fragment in an output section."""
+    cdef uint64_t lowest = <uint64_t>-1
+    cdef uint32_t frag
+    cdef uint32_t i
+    for i in range(c.nehs + 1):
+        frag = c.ehs[i].frag if i < c.nehs else c.special[SPECIAL_PLT_EH]
+        if (frag and c.frags[frag].output == output and c.frag_state[frag] & STATE_LIVE and c.frags[frag].size
+                and c.frag_addr[frag] < lowest):
+            lowest = c.frag_addr[frag]
+    return otherwise if lowest == <uint64_t>-1 else lowest
+
+
 def write_hdr(Tables tables, uint64_t hdr_address, size_t hdr_out, uint64_t hdr_bytes,
               uint32_t output, uint64_t address, size_t out, uint64_t bytes):
     """Writes .eh_frame_hdr of hdr_bytes bytes from the .eh_frame: output section number `output` at `address`,
@@ -223,7 +236,7 @@ def write_hdr(Tables tables, uint64_t hdr_address, size_t hdr_out, uint64_t hdr_
     cdef uint8_t* hdr = <uint8_t*>hdr_out
     cdef uint64_t n = 0
     cdef uint64_t i
-    cdef int64_t distance = <int64_t>(address - (hdr_address + 4))
+    cdef int64_t distance = <int64_t>(first_byte(c, output, address) - (hdr_address + 4))
     if hdr_bytes < 8:
         raise ValueError(".eh_frame_hdr without room for its header")
     memset(hdr, 0, hdr_bytes)
