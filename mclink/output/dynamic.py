@@ -1,7 +1,7 @@
 """Contents of the linker's own sections, written into the mapped output when every address is final."""
 
 from mclink import special
-from mclink._core import dynamic, slots
+from mclink._core import dynamic, ehhdr, slots
 
 DT_RELACOUNT, DT_RELCOUNT = 0x6ffffff9, 0x6ffffffa
 
@@ -24,6 +24,20 @@ def write_synthetic(link, base):
             dynamic.put_bytes(out, contents)
     if special.PLT_EH in places:
         dynamic.put_bytes(places[special.PLT_EH], plt_frames(link))
+    if special.EH_FRAME_HDR in places:
+        write_eh_frame_hdr(link, base, places[special.EH_FRAME_HDR])
+
+
+def write_eh_frame_hdr(link, base, out):
+    """The search table, read back from the .eh_frame that has been written, the PLT's included."""
+    tables = link.tables
+    source = ehhdr.eh_frame_output(tables)
+    if not source:
+        return
+    _, _, address, size, _, _ = next(row for row in dynamic.specials(tables) if row[0] == special.EH_FRAME_HDR)
+    frames = link.outputs[source - 1]
+    if frames.file_size:
+        ehhdr.write_hdr(tables, address, out, size, frames.number, frames.address, base + frames.offset, frames.size)
 
 
 def places_of(link, base):
