@@ -438,7 +438,7 @@ cdef void keep_live_records(Columns* c, Fragment* frag, uint8_t* verdicts) noexc
             memset(verdicts + cie.first_reloc, V_APPLY, cie.nrelocs)
     for i in range(eh.first_fde, eh.first_fde + eh.nfdes):
         fde = &c.fdes[i]
-        if fde.target != 0 and c.frag_state[fde.target] & STATE_LIVE:
+        if fde.out != EH_DROPPED:
             memset(verdicts + fde.first_reloc, V_APPLY, fde.nrelocs)
 
 
