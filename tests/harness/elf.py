@@ -86,6 +86,13 @@ class Elf:
                 return self.raw[start:start + size]
         raise AssertionError(f"{self.path}: no file bytes at {addr:#x}")
 
+    def text_at(self, addr):
+        """The NUL-terminated string at a virtual address."""
+        raw = b""
+        while not raw.endswith(b"\0"):
+            raw += self.bytes_at(addr + len(raw), 1)
+        return raw[:-1]
+
     def word_at(self, addr, size=None):
         size = size or self._elf.elfclass // 8
         return int.from_bytes(self.bytes_at(addr, size), "little" if self._elf.little_endian else "big")
