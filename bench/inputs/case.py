@@ -35,8 +35,13 @@ class Case:
         return Case(name, title, extra + self.words, check or self.check, **rest)
 
     def input_files(self):
-        """The paths among the words: what a bare touch of the inputs has to read."""
-        return [word for word in self.words if os.path.isfile(word)]
+        """The paths among the words: what a bare touch of the inputs has to read.
+
+        The dynamic linker is named on the line too, but no linker opens it.
+        """
+        before = [""] + self.words
+        return [word for word, option in zip(self.words, before)
+                if option != "-dynamic-linker" and os.path.isfile(word)]
 
 
 def run_quietly(command, folder, **options):
