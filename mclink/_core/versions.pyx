@@ -14,7 +14,7 @@ from mclink._core.names cimport find_name
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport (
     Columns, Tables, File, Global, AtSymbol, FILE_EXCLUDE_LIBS, SYM_DEFINED, SYM_DEFINED_WEAK, SYM_COMMON,
-    G_FORCED_LOCAL, G_EXPORT, G_DYNAMIC_LIST, G_REF_DYNAMIC, G_DEF_DYNAMIC, G_LINKER)
+    G_FORCED_LOCAL, G_EXPORT, G_DYNAMIC_LIST, G_REF_DYNAMIC, G_DEF_DYNAMIC)
 
 cdef extern from "<dlfcn.h>" nogil:
     void* dlopen(const char* name, int flags)
@@ -264,7 +264,7 @@ cdef void match_chunk(void* context, int64_t index, int thread) noexcept nogil:
     if end > c.nglobals:
         end = c.nglobals
     while gid < end:
-        if c.globals[gid].name != NULL and is_defined(&c.globals[gid]) and not c.gflags[gid] & G_LINKER \
+        if c.globals[gid].name != NULL and is_defined(&c.globals[gid]) \
                 and not (m.taken != NULL and m.taken[gid]):
             match_one(m, gid)
         gid += 1
@@ -433,7 +433,7 @@ def apply_script(Tables tables, exact, patterns, decided):
             if gid == 0 or not is_defined(&c.globals[gid]):
                 missing.append((name, version, local))
                 continue
-            if c.gflags[gid] & G_LINKER or m.taken[gid]:
+            if m.taken[gid]:
                 continue
             m.taken[gid] = 1
             give_version(c, gid, version, local)
