@@ -66,3 +66,52 @@ class Overlay:
     def __init__(self, node):
         self.node = node
         self.members = []
+
+
+class Data:
+    """BYTE, SHORT, LONG, QUAD, SQUAD, ASCIZ or LINKER_VERSION in an output section."""
+
+    __slots__ = (
+        "node",     # the DATA, ASCIZ or LINKER_VERSION node
+        "offset",   # byte offset in the output section
+        "size",     # bytes
+        "value",    # number to store in `size` bytes of the output's byte order (DATA); else None
+        "contents", # bytes (ASCIZ, LINKER_VERSION); else None
+    )
+
+    def __init__(self, node, size, contents=None):
+        self.node = node
+        self.offset = 0
+        self.size = size
+        self.value = None
+        self.contents = contents
+
+
+class Fill:
+    """FILL(): the pattern for the gaps from `offset` on."""
+
+    __slots__ = (
+        "node",     # the FILL node
+        "offset",   # byte offset in the output section
+        "pattern",  # bytes, repeated from the start of each gap
+    )
+
+    def __init__(self, node):
+        self.node = node
+        self.offset = 0
+        self.pattern = b"\0"
+
+
+class Assignment:
+    """An assignment and what came of it, for the map: `node` is the ASSIGN node."""
+
+    __slots__ = (
+        "node",     # the ASSIGN or ASSERT node
+        "address",  # location counter where it stands (after it, for an assignment to the counter)
+        "value",    # value assigned, or None when a PROVIDE was not needed
+    )
+
+    def __init__(self, node):
+        self.node = node
+        self.address = 0
+        self.value = None

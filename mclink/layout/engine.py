@@ -1,0 +1,701 @@
+"""Obeys the statements of the plan: sizes output sections and gives them addresses.
+
+Two walks, as in GNU ld. Sizing gives every output section its address and size. Afterwards the final walk
+gives the symbols their values; it sees the location counter that the sections left behind, which differs
+from what sizing saw where a section was dropped that had an address of its own.
+"""
+
+from mclink._core import place, symbols
+from mclink.context import OutputSection, Run
+from mclink.elf import SHF_ALLOC, SHF_TLS, SHF_WRITE, SHT_NOBITS
+from mclink.inputs.script import ast
+from mclink.inputs.script.evaluate import (
+    ABSOLUTE, NEAREST, Environment, absolute_value, align, dot_value, evaluate, symbol_value)
+from mclink.layout.regions import Regions
+from mclink.plan import Assignment, Data, Fill, Overlay
+
+G_PROVIDE = 4194304           # tables.pxd
+G_SCRIPT = 8388608            # tables.pxd
+_MASK = (1 << 64) - 1
+
+# How far DATA_SEGMENT_ALIGN, _RELRO_END and _END have come.
+_NONE, _ALIGNED, _RELRO, _ENDED, _ADJUSTED, _ADJUSTED_RELRO, _DONE = range(7)
+
+
+class Engine(Environment):
+    """The state of one layout. As the environment of expressions it names an output section by its
+    OutputSection object."""
+
+    __slots__ = (
+        "link", "tables", "members", "options", "program", "bodies", "by_name", "values", "known", "headers",
+        "regions", "forward", "final", "places", "sized", "snapshot", "last_moved", "phase", "segment_base",
+        "segment_page", "segment_end", "relro_offset", "relro_end", "relro", "current", "skipped",
+        "passed_end", "index", "page_sizes", "uses_headers")
+
+    def __init__(self, link):
+        super().__init__(link.sources)
+        self.link = link
+        self.tables = link.tables
+        self.members = link.members
+        self.options = link.options
+        self.sane = link.plan.sane
+        data = link.target.data
+        self.page_sizes = {"MAXPAGESIZE": link.options.z_max_page_size or data.MAX_PAGE_SIZE,
+                           "COMMONPAGESIZE": link.options.z_common_page_size or data.COMMON_PAGE_SIZE}
+        self.by_name = {}
+        self.values = {}            # symbol -> (number, section), of the script
+        self.known = set()          # symbols assigned so far in this walk
+        self.places = {}            # symbol -> what the input files say
+        self.sized = set()          # numbers of the sections that have an address in this walk
+        self.headers = 0            # program headers that SIZEOF_HEADERS counts
+        self.uses_headers = False   # the script asks for SIZEOF_HEADERS
+        self.forward = False
+        self.final = False
+        self.snapshot = None
+        self.last_moved = None
+        self.phase = _NONE
+        self.segment_base = self.segment_end = self.relro_offset = self.relro_end = 0
+        self.segment_page = 1
+        self.relro = self.wants_relro()
+        self.bodies = {}
+        self.make_program()
+        self.regions = Regions(link, self)
+
+    def wants_relro(self):
+        wanted = self.options.z_relro
+        if wanted is None:
+            wanted = getattr(self.link.target.data, "DEFAULT_RELRO", True)
+        return wanted and not self.options.relocatable
+
+    # -- the program: what is left of the plan
+
+    def make_program(self):
+        """Leave out what has no effect: unused PROVIDEs, dropped sections without assignments."""
+        plan = self.link.plan
+        wanted = self.script_references(plan)
+        self.program = program = []
+        for item in plan.statements:
+            if type(item) is OutputSection:
+                if self.add_section(item, wanted):
+                    program.append(item)
+            elif type(item) is Overlay:
+                for member in item.members:
+                    self.add_section(member, wanted)
+                program.append(item)
+            elif item[0] != ast.ASSIGN:
+                program.append(item)
+            elif item[2] == "." or self.is_active(item, wanted):
+                program.append(Assignment(item))
+
+    def add_section(self, section, wanted):
+        """Make the body of a section; False when it can be left out altogether."""
+        if section.number or section.name not in self.by_name:
+            self.by_name[section.name] = section
+        body = []
+        for item in section.statements:
+            if type(item) is Run:
+                if item.count and section.number:
+                    body.append(item)
+                continue
+            if type(item) is not tuple:
+                body.append(item)
+                continue
+            kind = item[0]
+            if kind == ast.ASSIGN:
+                if item[2] == "." or self.is_active(item, wanted):
+                    body.append(Assignment(item))
+            elif kind == ast.ASSERT:
+                body.append(item)
+            elif kind == ast.DATA:
+                body.append(Data(item, abs(item[2])))
+            elif kind == ast.ASCIZ:
+                body.append(Data(item, len(item[2]), item[2]))
+            elif kind == ast.FILL:
+                body.append(Fill(item))
+        # The writer and the map want the same objects; runs without members stay for the map.
+        if section.number:
+            made = iter(item for item in body if type(item) is not Run and type(item) is not tuple)
+            section.statements = _merge_bodies(section.statements, made)
+        self.bodies[section] = body
+        return bool(section.number or body or self.given_address(section))
+
+    def given_address(self, section):
+        definition = section.definition
+        return definition is not None and definition[4] is not None
+
+    def is_active(self, node, wanted):
+        if node[4] not in (ast.PROVIDE, ast.PROVIDE_HIDDEN):
+            return True
+        name = node[2]
+        if name in wanted:
+            return True
+        gid = symbols.lookup(self.tables, name.encode("utf-8", "surrogateescape"))
+        return bool(gid and symbols.flags(self.tables, gid) & G_PROVIDE)
+
+    def script_references(self, plan):
+        """Names that expressions of the script read: a PROVIDE of one is obeyed, though the name becomes a
+        symbol only when the link asks for it."""
+        found = []
+
+        def look(node):
+            if type(node) is tuple:
+                if node[0] == ast.ASSIGN:
+                    ast.expression_names(node[3], found)
+                elif node[0] == ast.ASSERT or node[0] == ast.DATA:
+                    for part in node[2:]:
+                        ast.expression_names(part, found)
+
+        def look_section(section):
+            if section.definition is not None:
+                for part in section.definition[4:10]:
+                    ast.expression_names(part, found)
+            for item in section.statements:
+                look(item)
+
+        for item in plan.statements:
+            if type(item) is OutputSection:
+                look_section(item)
+            elif type(item) is Overlay:
+                for member in item.members:
+                    look_section(member)
+            else:
+                look(item)
+        return set(found)
+
+    # -- sizing
+
+    def size_sections(self):
+        """One round of sizing, with the rounds that the end of RELRO asks for."""
+        self.phase = _NONE
+        self.relro_end = 0
+        self.walk()
+        if self.phase != _ENDED:
+            if self.phase != _NONE:
+                self.phase = _DONE
+            return
+        if self.relro and self.relro_end:
+            initial = self.segment_base
+            expected = self.fit_relro()
+            self.walk()
+            if self.relro_end > expected:
+                # An assignment to the location counter in the segment made it larger: no use in moving it.
+                self.segment_base = initial
+                self.walk()
+        elif self.fit_segment():
+            self.walk()
+
+    def walk(self):
+        """Give every section of the program its address and size."""
+        self.start_walk(False)
+        for item in self.program:
+            kind = type(item)
+            if kind is OutputSection:
+                self.size_section(item)
+            elif kind is Overlay:
+                self.size_overlay(item)
+            elif kind is Assignment:
+                self.assign(item)
+                self.regions.default.current = self.dot
+
+    def start_walk(self, final):
+        self.final = final
+        self.forward = False
+        self.dot = 0
+        self.section = ABSOLUTE
+        self.known = set()
+        self.sized = set()
+        self.places = {}
+        self.regions.reset()
+
+    def size_section(self, section, overlay=None):
+        """Address, size and load address of one output section; moves the location counter behind it."""
+        definition = section.definition
+        address = definition[4] if definition is not None else None
+        explicit = True
+        if overlay is not None:
+            self.dot = overlay[0]
+        elif address is not None:
+            self.section = ABSOLUTE
+            self.dot = absolute_value(address, self)
+        elif section.name in self.options.section_start:
+            self.dot = self.options.section_start[section.name]
+        elif definition is None and (self.options.relocatable or not section.flags & SHF_ALLOC):
+            self.dot = 0
+        else:
+            explicit = False
+        body = self.bodies[section]
+        if not section.number and not any(type(item) is Assignment and item.node[2] != "." for item in body):
+            return
+        region = self.regions.choose(section, explicit)
+        start = self.dot if explicit else region.current
+        wanted = self.expression(definition[8], 1) if definition is not None else 1
+        if explicit and overlay is None:
+            alignment = max(wanted, section.align if section.number else 1)
+        else:
+            alignment = max(wanted, section.align)
+        base = align(start, alignment)
+        padding = base - start
+        if wanted > section.align:
+            section.align = wanted
+        section.address = base
+        self.sized.add(section)
+        size = self.size_body(section, body, base)
+        if not section.number:
+            size = 0
+        section.size = size
+        self.set_load_address(section, region, base, size, padding, wanted, overlay)
+        self.dot = base
+        if not _is_tbss(section) or self.options.relocatable:
+            self.dot = base + size & _MASK
+        if section.number:
+            region.advance(section, self.dot)
+
+    def size_body(self, section, body, base):
+        """Place the contents of a section at address `base`; returns its size."""
+        offset = 0
+        self.section = section
+        members = self.members
+        tables = self.tables
+        subalign = -1
+        if section.definition is not None and section.definition[9] is not None:
+            subalign = max(self.expression(section.definition[9], 1), 1).bit_length() - 1
+            largest = 1 << subalign
+            if section.align < largest:
+                section.align = largest
+        moved = False
+        for item in body:
+            kind = type(item)
+            if kind is Run:
+                item.offset = offset
+                offset = members.place_run(tables, item.number, base, offset, subalign)
+                item.size = offset - item.offset
+            elif kind is Assignment:
+                self.dot = base + offset & _MASK
+                self.assign(item)
+                if item.node[2] == ".":
+                    new = self.dot - base & _MASK
+                    if new >> 63:
+                        if self.final:
+                            self.sources.fail(item.node[1], f"cannot move location counter backwards (from "
+                                              f"{base + offset:#x} to {self.dot:#x})")
+                        new = offset
+                    if new != offset:
+                        moved = True
+                    if new < offset:
+                        if self.final:
+                            self.sources.fail(item.node[1], f"cannot move location counter backwards (from "
+                                              f"{base + offset:#x} to {self.dot:#x})")
+                        new = offset
+                    offset = new
+            elif kind is Data:
+                item.offset = offset
+                if self.final and item.contents is None:
+                    self.dot = base + offset & _MASK
+                    item.value = self.data_value(item)
+                offset += item.size
+            elif kind is Fill:
+                item.offset = offset
+                if self.final:
+                    item.pattern = self.fill_pattern(item.node[2])
+            elif self.final:
+                self.dot = base + offset & _MASK
+                evaluate(item, self)
+        if moved and offset and section.number and not section.flags & SHF_ALLOC:
+            self.allocate_moved(section)
+        self.section = ABSOLUTE
+        return offset
+
+    def allocate_moved(self, section):
+        """A section whose only contents is space that the location counter skipped is allocated memory."""
+        kind = section.definition[5] if section.definition is not None else ""
+        if not kind or kind in ("READONLY", "NOLOAD"):
+            has_members = any(type(item) is Run and item.count for item in section.statements)
+            if not has_members:
+                section.flags |= SHF_ALLOC | (0 if kind == "READONLY" else SHF_WRITE)
+                if not any(type(item) is Data for item in section.statements):
+                    section.type = SHT_NOBITS
+
+    def data_value(self, item):
+        number, where = evaluate(item.node[3], self)
+        if where is not None and where is not ABSOLUTE and where is not NEAREST:
+            number += where.address
+        return number & ((1 << 8 * item.size) - 1)
+
+    def fill_pattern(self, fill):
+        """The bytes of =fill or FILL(): see ast.py, Fill."""
+        if fill is None or type(fill) is bytes:
+            return fill
+        return (absolute_value(fill, self) & 0xffffffff).to_bytes(4, "big")
+
+    def set_load_address(self, section, region, base, size, padding, wanted, overlay):
+        """The load address: AT(), AT>, or the distance of the section before (GNU ld manual, node "Output
+        Section LMA")."""
+        definition = section.definition
+        last = region.last
+        lma = base
+        if definition is not None and definition[7] is not None and (overlay is None or overlay[1]):
+            self.section = ABSOLUTE
+            lma = absolute_value(definition[7], self)
+        elif section.lma_region is not None:
+            load = self.regions.find(section.lma_region, definition[1])
+            lma = load.current
+            if definition[3] & ast.ALIGN_WITH_INPUT:
+                lma += padding
+            else:
+                lma = align(lma, section.align if load is region else wanted)
+        elif last is not None and section.flags & SHF_ALLOC:
+            if overlay is not None and not overlay[1]:
+                lma = last.lma + last.size
+            elif not (base < last.address and size and base + size <= last.address):
+                lma = base + last.lma - last.address
+        section.lma = lma & _MASK
+        if (section.flags & SHF_ALLOC and not _is_tbss(section) and section.lma_region is None
+                and not self.options.relocatable
+                and (size or last is None and base != lma or last is not None and base >= last.address)):
+            region.last = section
+
+    def size_overlay(self, overlay):
+        """The sections of an OVERLAY start at one address; their load addresses follow each other."""
+        node = overlay.node
+        self.section = ABSOLUTE
+        start = self.dot if node[2] is None else absolute_value(node[2], self)
+        if node[2] is None and overlay.members:
+            region = self.regions.choose(overlay.members[0], False)
+            start = align(region.current, max([member.align for member in overlay.members if member.number]
+                                              or [1]))
+        largest = 0
+        first = True
+        for member in overlay.members:
+            if not member.number:
+                self.bounds(member)
+                continue
+            if first and node[4] is not None:
+                member.definition = member.definition[:7] + (node[4],) + member.definition[8:]
+            self.size_section(member, (start, first))
+            largest = max(largest, member.size)
+            first = False
+            self.bounds(member)
+        self.dot = start + largest & _MASK
+        if overlay.members:
+            self.regions.choose(overlay.members[0], True).move(self.dot)
+
+    def bounds(self, member):
+        """__load_start_X and __load_stop_X of an overlay's section."""
+        name = "".join(c for c in member.name if c.isalnum() or c == "_")
+        for symbol, value in (("__load_start_" + name, member.lma),
+                              ("__load_stop_" + name, member.lma + (member.size if member.number else 0))):
+            self.values[symbol] = (value & _MASK, ABSOLUTE)
+            self.known.add(symbol)
+
+    def assign(self, item):
+        """Obey an assignment where the location counter stands now."""
+        node = item.node
+        if node[2] == ".":
+            self.dot = dot_value(node[3], self)
+            item.address = item.value = self.dot
+            return
+        item.address = self.dot
+        value = symbol_value(node[3], self)
+        if value[1] is NEAREST and self.final:
+            where = self.nearest()
+            value = (value[0], where) if where is ABSOLUTE else (value[0] - where.address & _MASK, where)
+        self.values[node[2]] = value
+        self.known.add(node[2])
+        number, where = value
+        item.value = number if where is ABSOLUTE or where is NEAREST else number + where.address & _MASK
+
+    def expression(self, expr, default):
+        """An attribute of an output section, as a number."""
+        if expr is None:
+            return default
+        self.section = ABSOLUTE
+        return absolute_value(expr, self) or default
+
+    # -- the data segment
+
+    def fit_relro(self):
+        """Move the start of the data segment so that RELRO ends where a page does; returns that end."""
+        page = self.segment_page
+        relro_end = align(self.relro_end, page)
+        desired = relro_end - self.relro_offset
+        for section in reversed(self.link.outputs):
+            if (section.flags & SHF_ALLOC and self.segment_base <= section.address
+                    < self.relro_end - self.relro_offset):
+                end = section.address if _is_tbss(section) else section.address + section.size
+                desired = (section.address + desired - end) & -section.align
+        self.phase = _ADJUSTED_RELRO
+        self.segment_base = desired
+        return relro_end
+
+    def fit_segment(self):
+        """Whether the data segment saves a page by starting on the next one."""
+        page = self.segment_page
+        first = -self.segment_base & (page - 1)
+        last = self.segment_end & (page - 1)
+        if (first and last and self.segment_base & -page != self.segment_end & -page and first + last <= page):
+            self.phase = _ADJUSTED
+            return True
+        self.phase = _DONE
+        return False
+
+    def data_segment_align(self, max_page, common_page, pos):
+        value = align(self.dot, max_page)
+        if self.phase == _ADJUSTED_RELRO:
+            return self.segment_base
+        if self.phase == _ADJUSTED:
+            if common_page < max_page:
+                value += (self.dot + common_page - 1) & (max_page - common_page)
+            return value
+        value += self.dot & (max_page - 1)
+        if self.phase == _NONE:
+            self.phase = _ALIGNED
+            self.segment_base = value
+            self.segment_page = common_page
+        return value
+
+    def data_segment_relro_end(self, offset, address, pos):
+        self.relro_offset = offset
+        if self.phase in (_ALIGNED, _ADJUSTED_RELRO):
+            self.relro_end = address + offset
+        if self.phase == _ADJUSTED_RELRO and self.relro_end & (self.segment_page - 1):
+            self.relro_end = align(self.relro_end, self.segment_page)
+            address = self.relro_end - offset
+        if self.phase == _ALIGNED:
+            self.phase = _RELRO
+        return address
+
+    def data_segment_end(self, address, pos):
+        if self.phase in (_ALIGNED, _RELRO):
+            self.phase = _ENDED
+            self.segment_end = address
+        return address
+
+    # -- what expressions ask
+
+    def symbol(self, name):
+        value = self.values.get(name)
+        if value is not None:
+            if name not in self.known:
+                place_in_file = self.file_symbol(name)
+                if place_in_file is not None:
+                    return place_in_file
+                self.forward = True
+            return value
+        return self.file_symbol(name)
+
+    def file_symbol(self, name):
+        """The definition by an input file, or None."""
+        if name not in self.places:
+            gid = symbols.lookup(self.tables, name.encode("utf-8", "surrogateescape"))
+            found = place.symbol_place(self.tables, gid)
+            if found is not None:
+                output, offset = found
+                if output:
+                    found = offset, self.link.outputs[output - 1]
+                else:
+                    found = offset, ABSOLUTE
+            self.places[name] = found
+        found = self.places[name]
+        if found is not None and type(found[1]) is OutputSection and found[1] not in self.sized:
+            self.forward = True
+        return found
+
+    def undefined(self, name, pos):
+        if not self.final:
+            # It may be assigned further down; the next round knows.
+            self.forward = True
+            return 0, None
+        return super().undefined(name, pos)
+
+    def is_defined(self, name, pos):
+        return name in self.known or self.file_symbol(name) is not None
+
+    def output_section(self, name):
+        return self.by_name.get(name)
+
+    def address(self, section):
+        if section not in self.sized:
+            self.forward = True
+        return section.address
+
+    def load_address(self, section):
+        if section not in self.sized:
+            self.forward = True
+        return section.lma
+
+    def size(self, section):
+        if section not in self.sized:
+            self.forward = True
+            if not section.size and section.number and self.snapshot is None:
+                return self.estimate(section)
+        return section.size if section.number else 0
+
+    def estimate(self, section):
+        """The size of a section that has none yet: exact when it holds nothing but sections."""
+        offset = 0
+        for item in self.bodies[section]:
+            if type(item) is Run:
+                offset = self.members.place_run(self.tables, item.number, 0, offset, -1)
+        return offset
+
+    def alignment(self, section):
+        return section.align if section.number else 0
+
+    def region(self, name):
+        return self.regions.bounds(name)
+
+    def constant(self, name):
+        return self.page_sizes[name]
+
+    def segment_start(self, name):
+        start = self.options.segment_start.get(name)
+        if start is None and name == "text-segment":
+            return self.options.image_base
+        return start
+
+    def size_of_headers(self):
+        self.uses_headers = True
+        return self.header_bytes()
+
+    def header_bytes(self):
+        """Bytes of the ELF header and of the program headers that are reckoned with."""
+        if self.link.target.data.ELF_CLASS == 32:
+            return 52 + 32 * self.headers
+        return 64 + 56 * self.headers
+
+    # -- the fixed point
+
+    def moved(self):
+        """Whether this round must be repeated because it used what a later one may find different."""
+        if not self.forward:
+            self.snapshot = ()
+            return False
+        now = [(section.address, section.size, section.lma) for section in self.link.outputs]
+        now.append(dict(self.values))
+        if now == self.snapshot:
+            return False
+        self.last_moved = self.snapshot, now
+        self.snapshot = now
+        return True
+
+    def describe_movement(self):
+        """Which section or symbol still moved in the last round."""
+        if self.last_moved is None or not self.last_moved[0]:
+            return "the number of program headers swings"
+        before, now = self.last_moved
+        for section, old, new in zip(self.link.outputs, before, now):
+            if old != new:
+                return (f"section '{section.name}' moves from {old[0]:#x}, {old[1]:#x} bytes, to {new[0]:#x}, "
+                        f"{new[1]:#x} bytes")
+        for name, value in now[-1].items():
+            if before[-1].get(name) != value:
+                return f"symbol '{name}' changes from {before[-1].get(name, (0,))[0]:#x} to {value[0]:#x}"
+        return "sizes change in every round"
+
+    # -- the end
+
+    def finish(self):
+        """The final walk: values of symbols, data, fills, ASSERTs, checks of regions and overlaps."""
+        self.start_walk(True)
+        self.current = None
+        self.skipped = False
+        self.passed_end = False
+        self.sized = set(self.link.outputs)
+        for self.index, item in enumerate(self.program):
+            kind = type(item)
+            if kind is OutputSection:
+                self.finish_section(item)
+            elif kind is Overlay:
+                for member in item.members:
+                    if member.number:
+                        self.finish_section(member)
+                    self.bounds(member)
+                live = [member for member in item.members if member.number]
+                if live:
+                    self.dot = live[0].address + max(member.size for member in live)
+            elif kind is Assignment:
+                self.assign(item)
+                if item.node[2] == ".":
+                    self.skipped = True
+                elif item.node[2] in ("_end", "end"):
+                    self.passed_end = True
+            elif item[0] == ast.ASSERT:
+                evaluate(item, self)
+        self.set_values()
+        self.regions.check(self.link)
+        if self.relro and self.relro_end:
+            for section in self.link.outputs:
+                section.relro = bool(section.flags & SHF_ALLOC and self.segment_base <= section.address
+                                     and (section.address < self.relro_end))
+
+    def finish_section(self, section):
+        body = self.bodies[section]
+        if not section.number:
+            start = section.address if section in self.sized else self.dot
+            if any(type(item) is Assignment and item.node[2] != "." for item in body):
+                start = section.address
+            else:
+                return
+            self.size_body(section, body, start)
+            self.dot = start
+            return
+        if section.flags & SHF_ALLOC:
+            self.current = section
+            self.skipped = False
+        if section.definition is not None and section.definition[14] is not None:
+            section.fill = self.fill_pattern(section.definition[14])
+        self.size_body(section, body, section.address)
+        self.dot = section.address + (0 if _is_tbss(section) else section.size) & _MASK
+
+    def nearest(self):
+        """The output section that a symbol between sections belongs to: the one before, or the one that
+        follows when the location counter was moved since (GNU ld manual, node "Expression Section")."""
+        outputs = self.link.outputs
+        if self.current is None or self.skipped and not self.passed_end:
+            for item in self.program[self.index:]:
+                if type(item) is OutputSection and item.number:
+                    start = item.number - 1
+                    break
+            else:
+                start = len(outputs) - 1
+            for section in [outputs[start]] + outputs[:start][::-1] if outputs else ():
+                if section.flags & SHF_ALLOC and not section.flags & SHF_TLS:
+                    return section
+            return ABSOLUTE
+        start = self.current.number - 1
+        for section in outputs[start::-1] + outputs[start + 1:]:
+            if section.flags & SHF_ALLOC and not section.flags & SHF_TLS:
+                return section
+        return ABSOLUTE
+
+    def set_values(self):
+        """Give the names that the script assigns their values in the symbol table."""
+        tables = self.tables
+        for name, (number, where) in self.values.items():
+            gid = symbols.lookup(tables, name.encode("utf-8", "surrogateescape"))
+            if not gid or not symbols.flags(tables, gid) & G_SCRIPT:
+                continue
+            if where is ABSOLUTE:
+                symbols.set_value(tables, gid, number, 0)
+                continue
+            output = where.number
+            if not output:
+                nearby = self.link.outputs
+                output = next((s.number for s in reversed(nearby) if s.address <= where.address
+                               and s.flags & SHF_ALLOC), nearby[0].number if nearby else 0)
+            symbols.set_value(tables, gid, number + where.address & _MASK, output)
+
+
+def _merge_bodies(statements, made):
+    """The statements with every node that has an object replaced by it."""
+    merged = []
+    made = list(made)
+    by_node = {id(item.node): item for item in made}
+    for item in statements:
+        merged.append(by_node.get(id(item), item) if type(item) is tuple else item)
+    return merged
+
+
+def _is_tbss(section):
+    """Zero-filled thread-local storage takes no room in the image."""
+    return section.type == SHT_NOBITS and section.flags & SHF_TLS

@@ -1,0 +1,258 @@
+"""Output sections for input sections that the script does not mention.
+
+An orphan joins a section of its name, else it gets a section of its own behind one that holds similar
+things. Source: GNU ld manual, node "Orphan Sections"; the details are those of GNU ld 2.40.
+"""
+
+from mclink._core import load
+from mclink.context import OutputSection
+from mclink.elf import (
+    SHF_ALLOC, SHF_EXECINSTR, SHF_GROUP, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE, SHT_REL, SHT_RELA)
+from mclink.inputs.script import ast
+from mclink.plan import Overlay
+
+# What decides where a section goes, as bits.
+_ALLOC, _LOAD, _CONTENTS, _WRITABLE, _CODE, _TLS, _DEBUG = 1, 2, 4, 8, 16, 32, 64
+
+_DEBUG_NAMES = (".debug", ".stab", ".gnu.linkonce.wi.", ".gnu.debuglto_", ".gdb_index", ".zdebug")
+
+
+def section_traits(name, type, flags):
+    """The bits above for a section of this type and these flags."""
+    traits = 0
+    if type != SHT_NOBITS:
+        traits |= _CONTENTS
+    if flags & SHF_ALLOC:
+        traits |= _ALLOC | (_LOAD if type != SHT_NOBITS else 0)
+    elif name.startswith(_DEBUG_NAMES) or name == ".line":
+        traits |= _DEBUG
+    if flags & SHF_WRITE:
+        traits |= _WRITABLE
+    if flags & SHF_EXECINSTR:
+        traits |= _CODE
+    if flags & SHF_TLS:
+        traits |= _TLS
+    return traits
+
+
+def place_orphans(link, members, describe):
+    """Give every orphan with live members an output section. describe(section): sums its members up."""
+    placer = None
+    for orphan in link.plan.orphans:
+        count = members.extent(orphan.run.number)[1]
+        if not count:
+            continue
+        if placer is None:
+            placer = _Placer(link, members)
+        placer.tell(orphan)
+        section = placer.find_section(orphan)
+        if section is None:
+            section = placer.new_section(orphan)
+        section.statements.append(orphan.run)
+        describe(section)
+        placer.note_traits(section)
+
+
+class _Placer:
+    """The statements of the plan while orphans are put between them."""
+
+    def __init__(self, link, members):
+        self.link = link
+        self.members = members
+        self.statements = link.plan.statements
+        self.handling = link.options.orphan_handling
+        self.alone = link.options.unique is not None and not link.options.unique
+        self.relocatable = link.options.relocatable
+        self.last = {}              # place -> last section put there
+        self.traits = {}            # id(section) -> traits, for sections with contents
+        self.by_name = {}           # name -> list of sections
+        for section in self.sections():
+            self.by_name.setdefault(section.name, []).append(section)
+            self.note_traits(section)
+
+    def sections(self):
+        for item in self.statements:
+            if type(item) is OutputSection:
+                yield item
+            elif type(item) is Overlay:
+                yield from item.members
+
+    def note_traits(self, section):
+        if section.type and (section.keep or any(self.has_members(item) for item in section.statements)):
+            self.traits[id(section)] = section_traits(section.name, section.type, section.flags)
+
+    def has_members(self, item):
+        return type(item) is not tuple and item.count != 0
+
+    def tell(self, orphan):
+        """--orphan-handling=warn and =error."""
+        if self.handling not in ("warn", "error"):
+            return
+        from mclink._core import files
+        file = load.fragment(self.link.tables, orphan.first)[0]
+        if file == 1:
+            return
+        where = files.name(self.link.tables, file)
+        if self.handling == "error":
+            self.link.diag.error(f"unplaced orphan section '{orphan.name}' from '{where}'")
+        else:
+            self.link.diag.warn(f"orphan section '{orphan.name}' from '{where}' being placed in section "
+                                f"'{orphan.name}'")
+
+    def find_section(self, orphan):
+        """A section of the orphan's name that it may join, or None."""
+        if self.alone or self.relocatable and orphan.flags & SHF_GROUP:
+            return None
+        unused = None
+        traits = section_traits(orphan.name, orphan.type, orphan.flags)
+        for section in self.by_name.get(orphan.name, ()):
+            known = self.traits.get(id(section))
+            if known is None:
+                if unused is None:
+                    unused = section
+            elif (not (known ^ traits) & (_ALLOC | _LOAD)
+                    and (section.type == orphan.type or SHT_NOBITS not in (section.type, orphan.type))):
+                return section
+        return unused
+
+    def new_section(self, orphan):
+        section = OutputSection(orphan.name)
+        section.type = orphan.type
+        section.flags = orphan.flags
+        self.by_name.setdefault(orphan.name, []).append(section)
+        place, after = self.choose_place(orphan)
+        if orphan.type == SHT_NOTE and place == "note":
+            index = self.behind_note(after, orphan)
+        elif place in self.last:
+            index = self.statements.index(self.last[place]) + 1
+        else:
+            index = self.behind(after, place)
+        self.statements.insert(index, section)
+        if place is not None:
+            self.last[place] = section
+        return section
+
+    def choose_place(self, orphan):
+        """(name of the place, item of the plan to put it after: None for the start, -1 for the end)."""
+        traits = section_traits(orphan.name, orphan.type, orphan.flags)
+        if not traits & (_ALLOC | _DEBUG):
+            place, name = "nonalloc", ".comment"
+        elif not traits & _ALLOC:
+            return None, -1
+        elif traits & _LOAD and orphan.type == SHT_NOTE:
+            place, name = "note", ".interp"
+        elif not traits & (_LOAD | _CONTENTS | _TLS):
+            place, name = "bss", ".bss"
+        elif traits & _TLS:
+            place, name = "tdata", ".tdata"
+        elif traits & _WRITABLE:
+            place, name = "data", ".data"
+        elif orphan.type in (SHT_RELA, SHT_REL):
+            place, name = "rel", None
+        elif not traits & _CODE:
+            place, name = "rodata", ".rodata"
+        else:
+            place, name = "text", ".text"
+        if place in self.last and place != "note":
+            return place, None
+        if name is None:
+            found = self.find_relocations()
+        else:
+            found = self.by_name.get(name, (None,))[0]
+            if found is not None and found not in self.statements:
+                found = self.overlay_of(found)
+        if found is None:
+            found = self.similar(traits, orphan.type) or self.similar(traits, None)
+        return place, found
+
+    def overlay_of(self, section):
+        for item in self.statements:
+            if type(item) is Overlay and section in item.members:
+                return item
+        return None
+
+    def find_relocations(self):
+        found = None
+        for section in self.sections():
+            if section.name.startswith(".rel"):
+                found = section
+        return found
+
+    def similar(self, traits, kind):
+        """The last section that holds similar things; kind: None or the sh_type it must agree with (no data
+        among zero-filled sections and the reverse)."""
+        found = None
+        seen_tls = False
+        for section in self.sections():
+            known = self.traits.get(id(section), 0)
+            if kind is not None and id(section) in self.traits and (
+                    (section.type == SHT_NOBITS) != (kind == SHT_NOBITS)
+                    or (section.type == SHT_NOTE) != (kind == SHT_NOTE)):
+                continue
+            differ = known ^ traits
+            if traits & _CODE:
+                match = not differ & (_CONTENTS | _ALLOC | _LOAD | _WRITABLE | _CODE)
+            elif traits & _ALLOC and not traits & _WRITABLE:
+                match = not differ & (_CONTENTS | _ALLOC | _LOAD | _WRITABLE)
+            elif traits & _TLS and traits & _ALLOC:
+                # .tbss counts as .tdata, and stays behind it.
+                differ = known ^ (traits | _LOAD | _CONTENTS)
+                if known & _TLS and known & _ALLOC:
+                    if not known & _LOAD and traits & _LOAD:
+                        break
+                    match = seen_tls = True
+                elif seen_tls:
+                    break
+                else:
+                    match = not differ & (_CONTENTS | _ALLOC | _LOAD)
+            elif traits & _ALLOC and traits & _CONTENTS:
+                match = not differ & (_CONTENTS | _ALLOC | _LOAD | _TLS)
+            elif traits & _ALLOC:
+                match = not differ & _ALLOC
+            else:
+                match = not differ & _DEBUG
+            if match:
+                found = section
+        if found is not None and found not in self.statements:
+            return self.overlay_of(found)
+        return found
+
+    def behind(self, after, place):
+        """Where to insert behind `after`: past assignments, but before the symbol assignments that lead up to
+        the next section."""
+        statements = self.statements
+        if after == -1:
+            return len(statements)
+        first = after is None
+        index = 0 if first else statements.index(after) + 1
+        assignment = None
+        while index < len(statements):
+            item = statements[index]
+            if type(item) is tuple:
+                if item[0] == ast.ASSIGN and item[2] != "." and assignment is None and not first:
+                    assignment = index
+                first = False
+                index += 1
+                continue
+            if assignment is not None and (type(item) is Overlay or id(item) not in self.traits
+                                           or item.flags & SHF_ALLOC):
+                return assignment
+            break
+        return index
+
+    def behind_note(self, after, orphan):
+        """Notes stand together, those of the larger alignment first."""
+        index = self.behind(after, "note")
+        align = self.members.summary(orphan.run.number)[3]
+        position = index
+        while position < len(self.statements):
+            item = self.statements[position]
+            if type(item) is not OutputSection:
+                break
+            if id(item) in self.traits:
+                if item.type != SHT_NOTE:
+                    break
+                if item.align >= align:
+                    index = position + 1
+            position += 1
+        return index

@@ -1,0 +1,399 @@
+"""Program headers and file offsets.
+
+Sources: gABI chapter 5, GNU ld manual node "PHDRS", and the behaviour of GNU ld 2.40.
+"""
+
+from mclink.context import Segment
+from mclink.elf import (
+    PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP,
+    PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE)
+from mclink.inputs.script.evaluate import absolute_value
+from mclink.inputs.script.evaluate import align as round_up
+
+_STACK_ALIGN = 16
+
+
+def header_sizes(link):
+    """(bytes of the ELF header, bytes of a program header)."""
+    return (52, 32) if link.target.data.ELF_CLASS == 32 else (64, 56)
+
+
+def count_headers(link):
+    """How many program headers there will be, before addresses are known: right for most links."""
+    if link.plan.phdrs is not None:
+        return len(link.plan.phdrs)
+    if link.options.relocatable:
+        return 0
+    outputs = [section for section in link.outputs if section.flags & SHF_ALLOC]
+    separate = separates_code(link)
+    loads = 0
+    current = None
+    for section in outputs:
+        kind = (bool(section.flags & SHF_WRITE), separate and bool(section.flags & SHF_EXECINSTR))
+        if kind != current and not (current is not None and current[0] and not link.options.omagic
+                                    and kind == (False, current[1])):
+            loads += not (is_unpaged(link) and loads)
+            current = kind
+    return max(loads, 1) + len(_other_segments(link, outputs, loads > 0, True))
+
+
+def separates_code(link):
+    """Whether code and read-only data have segments of their own."""
+    wanted = link.options.z_separate_code
+    if wanted is None:
+        data = link.target.data
+        return bool(getattr(data, "SEPARATE_CODE", {}).get(link.target.flavour)) and not is_unpaged(link)
+    return wanted != "none"
+
+
+def is_unpaged(link):
+    """-N and -n: segments need not agree with pages of the file."""
+    return link.options.omagic or link.options.nmagic
+
+
+def make_segments(link, engine):
+    """The program headers in order, without offsets; addresses of sections are known."""
+    if link.options.relocatable:
+        return []
+    if link.plan.phdrs is not None:
+        return _script_segments(link, engine)
+    allocated = [section for section in link.outputs if section.flags & SHF_ALLOC]
+    # By load address; empty and zero-filled sections stay where the script has them.
+    allocated.sort(key=lambda section: (section.lma, section.address, section.number))
+    loads = _map_loads(link, engine, allocated)
+    headers = bool(loads and loads[0].headers)
+    segments = _other_segments(link, allocated, headers, False, loads)
+    if engine.relro and engine.relro_end:
+        _add_relro(engine, segments, allocated)
+    return segments
+
+
+def _room(section):
+    """Bytes that a section takes in memory, as far as the next section's address is concerned."""
+    return 0 if section.type == SHT_NOBITS and section.flags & SHF_TLS else section.size
+
+
+def _map_loads(link, engine, sections):
+    """PT_LOAD segments of the sections, in order of load addresses."""
+    page = engine.page_sizes["MAXPAGESIZE"]
+    separate = separates_code(link)
+    unpaged = is_unpaged(link)
+    loads = []
+    current = last = None
+    for section in sections:
+        writable = section.flags & SHF_WRITE
+        code = section.flags & SHF_EXECINSTR
+        if current is None or _starts_segment(current, last, section, page, separate, unpaged):
+            current = Segment(PT_LOAD, PF_R)
+            loads.append(current)
+        current.outputs.append(section)
+        current.flags |= (PF_W if writable else 0) | (PF_X if code else 0)
+        last = section
+    if loads and not unpaged:
+        _place_headers(link, engine, loads, page, separate)
+    return loads
+
+
+def _starts_segment(segment, last, section, page, separate, unpaged):
+    end = last.lma + _room(last)
+    if last.lma - last.address != section.lma - section.address or section.lma < end:
+        return True
+    if round_up(end, page) + page <= section.lma:
+        return not unpaged
+    if unpaged or (end - 1 if end else 0) & -page == section.lma & -page:
+        return False
+    if last.type == SHT_NOBITS and not last.flags & SHF_TLS and section.type != SHT_NOBITS:
+        return True
+    if separate and bool(segment.flags & PF_X) != bool(section.flags & SHF_EXECINSTR):
+        return True
+    return bool(section.flags & SHF_WRITE and not segment.flags & PF_W)
+
+
+def _place_headers(link, engine, loads, page, separate):
+    """Let the first segment, or one of its own, cover the ELF header and the program headers when there is
+    room in front of the first section."""
+    first = loads[0].outputs[0]
+    size = engine.header_bytes()
+    inside = first.lma % page >= size % page and first.address >= size
+    if not inside and not engine.uses_headers:
+        return
+    if first.address < round_up(size, page) and not inside:
+        return
+    if separate and first.flags & SHF_EXECINSTR:
+        segment = Segment(PT_LOAD, PF_R)
+        segment.headers = True
+        loads.insert(0, segment)
+    else:
+        loads[0].headers = True
+
+
+def _other_segments(link, sections, headers, estimate, loads=()):
+    """All segments of the default order around the given PT_LOADs; with `estimate`, those to count."""
+    by_name = {section.name: section for section in sections}
+    segments = []
+
+    def add(type, flags, outputs, align=None):
+        segment = Segment(type, flags)
+        segment.outputs = outputs
+        segment.align = align or max((section.align for section in outputs), default=1)
+        segments.append(segment)
+        return segment
+
+    interp = by_name.get(".interp")
+    if interp is not None:
+        if headers:
+            add(PT_PHDR, PF_R, [], link.target.data.ELF_CLASS // 8)
+        add(PT_INTERP, PF_R, [interp])
+    segments += loads
+    dynamic = by_name.get(".dynamic")
+    if dynamic is not None:
+        add(PT_DYNAMIC, _flags([dynamic]), [dynamic])
+    for notes in _note_groups(sections, estimate):
+        add(PT_NOTE, _flags(notes), notes)
+    tls = [section for section in sections if section.flags & SHF_TLS]
+    if tls:
+        add(PT_TLS, PF_R, tls)
+    if ".note.gnu.property" in by_name:
+        add(PT_GNU_PROPERTY, PF_R, [by_name[".note.gnu.property"]])
+    if ".eh_frame_hdr" in by_name and link.options.eh_frame_hdr:
+        add(PT_GNU_EH_FRAME, PF_R, [by_name[".eh_frame_hdr"]])
+    if link.options.z_gnustack and (link.options.z_execstack is not None or stack_flags(link) is not None):
+        add(PT_GNU_STACK, stack_flags(link), [], _STACK_ALIGN)
+    if estimate and ".dynamic" in by_name and link.options.z_relro is not False:
+        add(PT_GNU_RELRO, PF_R, [], 1)
+    return segments
+
+
+def stack_flags(link):
+    """Flags of PT_GNU_STACK: what -z execstack says, else what the inputs ask for; None for no header."""
+    wanted = link.options.z_execstack
+    if wanted is None:
+        wanted = link.image.get("execstack", False)
+        if wanted is None:
+            return None
+    return PF_R | PF_W | (PF_X if wanted else 0)
+
+
+def _flags(sections):
+    flags = PF_R
+    for section in sections:
+        if section.flags & SHF_WRITE:
+            flags |= PF_W
+        if section.flags & SHF_EXECINSTR:
+            flags |= PF_X
+    return flags
+
+
+def _note_groups(sections, estimate):
+    """Notes that follow each other without a gap and have one alignment share a PT_NOTE."""
+    groups = []
+    last = None
+    for section in sections:
+        if section.type == SHT_NOTE:
+            if (last is not None and last.align == section.align
+                    and (estimate or section.lma == round_up(last.lma + last.size, section.align))):
+                groups[-1].append(section)
+            else:
+                groups.append([section])
+            last = section
+        else:
+            last = None
+    return groups
+
+
+def _add_relro(engine, segments, sections):
+    """PT_GNU_RELRO over the sections between DATA_SEGMENT_ALIGN and DATA_SEGMENT_RELRO_END."""
+    covered = [section for section in sections
+               if engine.segment_base <= section.address < engine.relro_end and section.size]
+    if not covered:
+        return
+    segment = Segment(PT_GNU_RELRO, PF_R)
+    segment.outputs = covered
+    segment.name = "RELRO"
+    segments.append(segment)
+
+
+# -- PHDRS
+
+def _script_segments(link, engine):
+    """The segments of a PHDRS command; `:phdr` holds for the sections that follow."""
+    segments = []
+    by_name = {}
+    for name, pos, type, filehdr, phdrs, at, flags in link.plan.phdrs:
+        segment = Segment(_number(type, engine), 0 if flags is None else _number(flags, engine))
+        segment.name = name
+        segment.headers = bool(filehdr or phdrs)
+        segments.append(segment)
+        by_name[name] = segment, flags is not None, at
+    current = None
+    for section in link.outputs:
+        if section.phdrs:
+            current = section.phdrs
+        elif not section.flags & SHF_ALLOC:
+            continue
+        elif current is None:
+            # Sections in front of the first `:phdr` go to the first segment that is loaded.
+            current = [segment.name for segment in segments if segment.type == PT_LOAD][:1]
+        for name in current:
+            if name == "NONE":
+                continue
+            if name not in by_name:
+                link.sources.fail(section.definition[1], f"section '{section.name}' assigned to non-existent "
+                                  f"phdr '{name}'")
+            by_name[name][0].outputs.append(section)
+    for segment, has_flags, _ in by_name.values():
+        if not has_flags:
+            segment.flags = _flags(segment.outputs)
+        segment.align = max((section.align for section in segment.outputs), default=1)
+    return segments
+
+
+def _number(expr, engine):
+    return expr if type(expr) is int else absolute_value(expr, engine)
+
+
+# -- file offsets
+
+def assign_offsets(link, engine):
+    """Give sections and segments their places in the file; `link.image` gets "phoff", "phnum" and "end"."""
+    ehdr, phdr = header_sizes(link)
+    segments = link.segments
+    headers_end = ehdr + phdr * len(segments)
+    link.image["phoff"] = ehdr if segments else 0
+    link.image["phnum"] = len(segments)
+    end = headers_end
+    page = engine.page_sizes["MAXPAGESIZE"]
+    placed = set()
+    unpaged = is_unpaged(link)
+    for segment in segments:
+        if segment.type == PT_LOAD:
+            end = _place_load(link, segment, end, headers_end, page, unpaged, placed)
+    for section in link.outputs:
+        if section in placed:
+            continue
+        if section.type == SHT_NOBITS:
+            section.offset = end
+            section.file_size = 0
+            continue
+        section.offset = round_up(end, section.align)
+        section.file_size = section.size
+        end = section.offset + section.size
+    ats = {header[0]: header[5] for header in link.plan.phdrs or ()}
+    for segment in segments:
+        if segment.type == PT_PHDR or segment.headers and segment.type != PT_LOAD and not segment.outputs:
+            _cover_headers(link, segment, segments, headers_end)
+        elif segment.type == PT_GNU_STACK and not segment.outputs:
+            segment.size = link.options.z_stack_size or 0
+            segment.align = _STACK_ALIGN
+        elif segment.type != PT_LOAD:
+            _cover_sections(segment)
+            if segment.name == "RELRO" and segment.type == PT_GNU_RELRO and link.plan.phdrs is None:
+                _finish_relro(engine, segment, segments)
+        if segment.name is not None and ats.get(segment.name) is not None:
+            segment.lma = _number(ats[segment.name], engine)
+    link.image["end"] = end
+
+
+def _place_load(link, segment, end, headers_end, page, unpaged, placed):
+    """Offsets of one PT_LOAD and its sections; returns the end of what the file holds so far."""
+    outputs = segment.outputs
+    segment.align = max([section.align for section in outputs] + ([1] if unpaged else [page]))
+    if not outputs:
+        if segment.headers:
+            following = next((s for s in link.segments if s.type == PT_LOAD and s.outputs), None)
+            address = lma = 0
+            if following is not None:
+                first = following.outputs[0]
+                address = (first.address - headers_end) & -page
+                lma = (first.lma - headers_end) & -page
+            segment.address = max(address, 0)
+            segment.lma = max(lma, 0)
+            segment.offset = 0
+            segment.file_size = segment.size = headers_end
+            return max(end, headers_end)
+        segment.offset = end
+        return end
+    first = outputs[0]
+    if segment.headers:
+        offset = headers_end
+    else:
+        offset = max(end, headers_end)
+    modulus = segment.align
+    offset += (first.address - offset) % modulus
+    if segment.headers:
+        if first.address < offset:
+            link.diag.error(f"not enough room for program headers in front of section '{first.name}'; try -N")
+            return end
+        segment.offset = 0
+        segment.address = first.address - offset
+        segment.lma = first.lma - offset
+    else:
+        segment.offset = offset
+        segment.address = first.address
+        segment.lma = first.lma
+    start = segment.offset
+    file_end = headers_end if segment.headers else offset
+    memory_end = segment.address + (headers_end if segment.headers else 0)
+    loaded = [section.type != SHT_NOBITS for section in outputs]
+    last_loaded = max((i for i, is_loaded in enumerate(loaded) if is_loaded), default=-1)
+    for i, section in enumerate(outputs):
+        place = start + (section.address - segment.address)
+        tbss = section.type == SHT_NOBITS and section.flags & SHF_TLS
+        if not tbss:
+            memory_end = max(memory_end, section.address + section.size)
+        if loaded[i]:
+            section.offset = place
+            section.file_size = section.size
+            file_end = max(file_end, place + section.size)
+        else:
+            section.file_size = 0
+            # Zero-filled sections in front of loaded ones are written out as zeros.
+            section.offset = place if i < last_loaded or tbss else file_end
+            if i < last_loaded and not tbss:
+                file_end = max(file_end, place + section.size)
+        placed.add(section)
+    segment.file_size = file_end - segment.offset
+    segment.size = memory_end - segment.address
+    return max(end, file_end)
+
+
+def _cover_headers(link, segment, segments, headers_end):
+    """PT_PHDR: the program headers, at the address that the PT_LOAD over them gives."""
+    ehdr = header_sizes(link)[0]
+    carrier = next((load for load in segments if load.type == PT_LOAD and load.headers), None)
+    segment.offset = ehdr
+    segment.file_size = segment.size = headers_end - ehdr
+    segment.align = link.target.data.ELF_CLASS // 8
+    segment.flags = segment.flags or PF_R
+    if carrier is not None:
+        segment.address = carrier.address + ehdr - carrier.offset
+        segment.lma = carrier.lma + ehdr - carrier.offset
+
+
+def _cover_sections(segment):
+    outputs = segment.outputs
+    if not outputs:
+        segment.align = max(segment.align, 1)
+        return
+    first = outputs[0]
+    segment.address = first.address
+    segment.lma = first.lma
+    segment.offset = first.offset
+    segment.file_size = max(section.offset + section.file_size for section in outputs) - first.offset
+    segment.size = max(section.address + section.size for section in outputs) - first.address
+    if first.type == SHT_NOBITS:
+        segment.file_size = 0
+
+
+def _finish_relro(engine, segment, segments):
+    """RELRO ends on the page boundary that DATA_SEGMENT_RELRO_END made, not at its last section."""
+    segment.align = 1
+    start = segment.address
+    load = next((s for s in segments if s.type == PT_LOAD and s.address <= start < s.address + s.size), None)
+    end = engine.relro_end
+    if load is not None:
+        end = min(end, load.address + load.size)
+    segment.size = end - start
+    segment.file_size = segment.size
+    if load is not None:
+        segment.file_size = min(segment.size, max(load.address + load.file_size - start, 0))
