@@ -23,6 +23,7 @@ class Link:
         "versions",     # list of VersionNode of the output, index 0 and 1 reserved (graph.versions)
         "plan",         # plan.Plan: the statements of the script in the order in which layout obeys them
         "runs",         # list of Run; index = Fragment.rule; entry 0 is None
+        "members",      # _core.place.Members: the live fragments of each run, in order
         "outputs",      # list of OutputSection in address order
         "segments",     # list of Segment in program header order
         "image",        # dict of names to ints that the output headers need (entry, phoff, ...)
