@@ -28,7 +28,7 @@ def report(link, fault):
     if fault["gid"]:
         symbol = symbols.name(tables, fault["gid"]).decode("utf-8", "surrogateescape")
     type_name = link.target.reloc_name(fault["type"]) if link.target is not None else str(fault["type"])
-    fields = dict(fault, place=place, file=name, symbol=symbol, type=type_name)
+    fields = dict(fault, place=place, file=name, symbol=symbol, type=type_name, number=fault["value"])
     key = diag.FAULTS.get(fault["code"], None)
     severity, text = diag.format_message(key, Defaults(fields))
     if severity == "warning":
