@@ -30,14 +30,11 @@ def write_synthetic(link, base):
 
 def write_eh_frame_hdr(link, base, out):
     """The search table, read back from the .eh_frame that has been written, the PLT's included."""
-    tables = link.tables
-    source = ehhdr.eh_frame_output(tables)
-    if not source:
-        return
-    _, _, address, size, _, _ = next(row for row in dynamic.specials(tables) if row[0] == special.EH_FRAME_HDR)
-    frames = link.outputs[source - 1]
-    if frames.file_size:
-        ehhdr.write_hdr(tables, address, out, size, frames.number, frames.address, base + frames.offset, frames.size)
+    _, _, address, size, _, _ = next(row for row in dynamic.specials(link.tables) if row[0] == special.EH_FRAME_HDR)
+    for frames in link.outputs:
+        if frames.name == ".eh_frame" and frames.file_size:
+            ehhdr.write_hdr(link.tables, address, out, size, frames.number, frames.address, base + frames.offset,
+                            frames.size)
 
 
 def places_of(link, base):
