@@ -170,6 +170,11 @@ cdef class OutputImage:
             munmap(<void*>self.address, self.size)
 
 
+def copy(size_t out, bytes contents):
+    """Copies bytes to an address inside an image."""
+    memcpy(<void*>out, <const char*>contents, len(contents))
+
+
 cdef class Scratch:
     """Zeroed memory for a section that is compressed before it is written."""
     cdef readonly size_t address

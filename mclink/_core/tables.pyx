@@ -1,4 +1,5 @@
 """Level 1: allocation and life of a link's columns; see tables.pxd for what the rows mean."""
+cimport cython
 from libc.stdlib cimport calloc, realloc, free, malloc
 from libc.string cimport memset
 from mclink._core.fault cimport Fault, Faults
@@ -45,6 +46,7 @@ cdef int allocate_names(Tables tables) except -1:
     return 0
 
 
+@cython.no_gc_clear      # __dealloc__ needs the lists
 cdef class Tables:
     def __cinit__(self):
         memset(&self.c, 0, sizeof(Columns))

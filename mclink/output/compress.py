@@ -5,9 +5,8 @@ the bytes do not depend on the number of threads.
 """
 
 from mclink.diag import LinkError
-from mclink.elf import SHF_ALLOC, SHT_NOBITS
+from mclink.elf import SHF_ALLOC, SHF_COMPRESSED, SHT_NOBITS
 
-SHF_COMPRESSED = 0x800
 ELFCOMPRESS_ZLIB = 1
 ELFCOMPRESS_ZSTD = 2
 PIECE = 1 << 20             # bytes of contents in one unit of work

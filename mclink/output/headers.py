@@ -52,7 +52,7 @@ def entry_address(link):
     return text.address
 
 
-def write_headers(link, out, tables):
+def write_headers(link, out, sections):
     """Writes all three kinds of headers into the image."""
     if link.options.oformat == "binary":
         return
@@ -66,10 +66,9 @@ def write_headers(link, out, tables):
 
     options = link.options
     kind = ET_REL if options.relocatable else ET_DYN if options.shared or options.pie else ET_EXEC
-    sections = link.outputs + tables
     shoff = link.image["shoff"]
     count = len(sections) + 1 if shoff else 0
-    names = tables[-1].index if shoff else 0
+    names = len(sections) if shoff else 0
     osabi = link.image.get("osabi", 0)
     ident = b"\x7fELF" + bytes((2 if wide else 1, 2 if data.BIG_ENDIAN else 1, 1, osabi,
                                 link.image.get("abi_version", 0))) + bytes(7)

@@ -4,29 +4,33 @@ from mclink._core import symbols
 from mclink._core.symtab import SymbolTable, mark_names
 from mclink.context import OutputSection
 from mclink.diag import LinkError
-from mclink.elf import SHN_LORESERVE, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX
+from mclink.elf import SHN_LORESERVE, SHN_XINDEX, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX
+from mclink.output import relocs
 
 DISCARDS = {None: 0, "locals": 1, "all": 2, "none": 3}
 
 
-def plan_tables(link):
-    """The tables behind the output's sections, sized: a list of OutputSections whose last is .shstrtab."""
+def plan_tables(link, first_index):
+    """The tables behind the output's sections, sized: a list of OutputSections whose last is .shstrtab.
+
+    first_index: section header index of the first of them."""
     options = link.options
     wide = link.target.data.ELF_CLASS == 64
     tables = []
     if options.oformat == "binary":
         return tables
     symtab = None
-    if options.strip != "all":
+    relocated = relocs.wanted(link)
+    if options.strip != "all" or relocated:
         if options.retain_symbols_file:
             retain(link)
         plan = link.symbols = SymbolTable(link.tables, DISCARDS[options.discard], bool(options.retain_symbols_file),
-                                          0, False)
+                                          len(link.outputs) if relocated else 0, relocated)
         symtab = table(".symtab", SHT_SYMTAB, plan.count * (24 if wide else 16), 8 if wide else 4,
                        24 if wide else 16)
         symtab.info = plan.first_global
         tables.append(symtab)
-        if len(link.outputs) + 4 >= SHN_LORESERVE:
+        if first_index + 4 >= SHN_LORESERVE:
             extended = table(".symtab_shndx", SHT_SYMTAB_SHNDX, plan.count * 4, 4, 4)
             extended.link = symtab
             tables.append(extended)
@@ -35,11 +39,16 @@ def plan_tables(link):
         tables.append(strings)
     names = table(".shstrtab", SHT_STRTAB, 0, 1, 0)
     tables.append(names)
-    for index, section in enumerate(tables, len(link.outputs) + 1):
+    for index, section in enumerate(tables, first_index):
         section.index = index
-    link.image["shstr_offsets"], names.contents = name_strings(link.outputs + tables)
-    names.size = len(names.contents)
     return tables
+
+
+def name_sections(link, sections):
+    """Fills .shstrtab, the last of `sections`, with the names of all."""
+    link.image["shstr_offsets"], names = name_strings(sections)
+    sections[-1].contents = names
+    sections[-1].size = len(names)
 
 
 def table(name, type, size, align, entsize):
@@ -86,5 +95,32 @@ def write_tables(link, out, tables):
             indices[output.number] = output.index
         link.symbols.write(out.address + found[".symtab"].offset, out.address + found[".strtab"].offset,
                            out.address + extended.offset if extended else 0, indices)
+        if relocs.wanted(link):
+            write_section_symbols(link, out, found[".symtab"].offset,
+                                  extended.offset if extended else None)
     if tables:
         out.put(tables[-1].offset, tables[-1].contents)
+
+
+def section_symbols(link):
+    """Symbol index of each output section's STT_SECTION symbol, by output number; element 0 is 0."""
+    return [0] + list(range(1, len(link.outputs) + 1))
+
+
+def write_section_symbols(link, out, symtab, extended):
+    """The STT_SECTION symbols behind entry 0, one for each output section. extended: file offset of
+    .symtab_shndx or None."""
+    data = link.target.data
+    order = "big" if data.BIG_ENDIAN else "little"
+    rows = []
+    indices = []
+    for output in link.outputs:
+        index = output.index if output.index < SHN_LORESERVE else SHN_XINDEX
+        indices.append((output.index if index == SHN_XINDEX else 0).to_bytes(4, order))
+        if data.ELF_CLASS == 64:
+            rows.append(bytes(4) + b"\3\0" + index.to_bytes(2, order) + output.address.to_bytes(8, order) + bytes(8))
+        else:
+            rows.append(bytes(4) + output.address.to_bytes(4, order) + bytes(4) + b"\3\0" + index.to_bytes(2, order))
+    out.put(symtab + (24 if data.ELF_CLASS == 64 else 16), b"".join(rows))
+    if extended is not None:
+        out.put(extended + 4, b"".join(indices))

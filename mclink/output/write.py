@@ -12,25 +12,26 @@ from mclink.context import Run
 from mclink.diag import LinkError
 from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS
 from mclink import faults
-from mclink.output import build_id, compress, dynamic, headers, symtab
+from mclink.plan import Data, Fill
+from mclink.output import build_id, compress, dynamic, headers, relocs, symtab
 
 
 def write_output(link):
     """Write output"""
     options = link.options
-    number_sections(link)
     link.extra["merged"] = merged_groups(link)
-    tables = symtab.plan_tables(link)
     if options.compress_debug[0] != "none" or options.compress_sections:
         compress.compress_sections(link, write_section)
-    size = place_tail(link, tables)
+    relocations = relocs.plan_relocations(link)
+    sections = plan_sections(link, relocations)
+    size = place_tail(link, sections)
     target = os.fsencode(options.output)
     try:
         out = image.OutputImage(target, size, is_regular(options.output))
     except OSError as error:
         raise LinkError(f"cannot create {options.output}: {os.strerror(error.errno)}") from None
     try:
-        fill_image(link, out, tables)
+        fill_image(link, out, sections, relocations)
         link.diag.check()
         mode = 0o666 if options.relocatable or options.oformat == "binary" else 0o777
         out.finish(mode)
@@ -48,30 +49,44 @@ def is_regular(path):
         return True
 
 
-def number_sections(link):
-    """Section header indices of the output sections, in the order of link.outputs."""
-    for index, output in enumerate(link.outputs, 1):
-        output.index = index
+def plan_sections(link, relocations):
+    """All sections of the output in the order of their headers: groups, which must stand before their members
+    (gABI), output sections, each with its relocations behind it, and the symbol tables."""
+    own = {section.info.number: section for section in relocations}
+    sections = relocs.plan_groups(link)
+    for output in link.outputs:
+        sections.append(output)
+        if output.number in own:
+            sections.append(own[output.number])
+    for index, section in enumerate(sections, 1):
+        section.index = index
+    relocs.size_groups(link, relocations)
+    tables = symtab.plan_tables(link, len(sections) + 1)
+    for section in relocations + [group for group, _ in link.extra["groups"]]:
+        section.link = tables[0]
+    sections += tables
+    if tables:
+        symtab.name_sections(link, sections)
+    return sections
 
 
-def place_tail(link, tables):
+def place_tail(link, sections):
     """File offsets of what no segment loads, behind the loaded sections; the size of the file in bytes."""
     end = headers.header_size(link) + headers.program_header_size(link)
-    for output in link.outputs:
-        if output.flags & SHF_ALLOC and output.type != SHT_NOBITS and output.size:
+    loaded = not link.options.relocatable
+    for output in sections:
+        if loaded and output.flags & SHF_ALLOC and output.type != SHT_NOBITS and output.size:
             end = max(end, output.offset + output.file_size)
-    for output in link.outputs:
-        if not output.flags & SHF_ALLOC or link.options.relocatable:
+    for output in sections:
+        if not (loaded and output.flags & SHF_ALLOC):
             end = place_one(output, end)
-    for output in tables:
-        end = place_one(output, end)
-    word = link.target.data.ELF_CLASS // 8
     if not link.options.section_header or link.options.oformat == "binary":
         link.image["shoff"] = 0
         return end
+    word = link.target.data.ELF_CLASS // 8
     end = (end + word - 1) & -word
     link.image["shoff"] = end
-    return end + headers.section_header_size(link, len(link.outputs) + len(tables) + 1)
+    return end + headers.section_header_size(link, len(sections) + 1)
 
 
 def place_one(output, end):
@@ -87,34 +102,45 @@ def place_one(output, end):
     return output.offset + output.file_size
 
 
-def section_runs(link, output, out):
-    """The runs of one output section as _core.apply.write_members takes them; `out` is the address in memory of
-    the section's first byte."""
-    members = link.members
-    code = bool(output.flags & SHF_EXECINSTR)
-    rows = []
-    position = output.address
-    for item in output.statements:
-        if type(item) is not Run:
-            continue
-        first, count = members.extent(item.number)
-        if not count:
-            continue
-        end = output.address + item.offset + item.size
-        rows.append((members.address() + 4 * first, count, out, output.address, position, end,
-                     item.fill or b"", code and item.fill is None))
-        position = end
-    return rows
-
-
 def write_section(link, output, out):
     """Writes the contents of one output section to address `out` in memory."""
-    runs = section_runs(link, output, out)
-    apply.write_members(link.tables, runs)
-    ehframe.write(link.tables, output.number, output.address, out)
-    for group in link.extra["merged"].get(output.number, ()):
-        carrier = group[1]
-        merge.write(link.tables, group[0], out + place.fragment_address(link.tables, carrier) - output.address)
+    members = link.members
+    tables = link.tables
+    code = bool(output.flags & SHF_EXECINSTR)
+    fill = output.fill
+    order = "big" if link.target.data.BIG_ENDIAN else "little"
+    runs = []
+    end = 0                 # offset behind what has been written so far
+    for item in output.statements:
+        kind = type(item)
+        if kind is Run:
+            first, count = members.extent(item.number)
+            if not count:
+                continue
+            stop = item.offset + item.size
+            runs.append((members.address() + 4 * first, count, out, output.address, output.address + end,
+                         output.address + stop, fill or b"", code and fill is None))
+            end = stop
+        elif kind is Data:
+            fill_gap(link, out + end, item.offset - end, fill, code)
+            contents = item.contents if item.value is None else item.value.to_bytes(item.size, order)
+            image.copy(out + item.offset, contents)
+            end = item.offset + item.size
+        elif kind is Fill:
+            fill_gap(link, out + end, item.offset - end, fill, code)
+            end = item.offset
+            fill = item.pattern
+    apply.write_members(tables, runs)
+    fill_gap(link, out + end, output.size - end, fill, code)
+    ehframe.write(tables, output.number, output.address, out)
+    for group, carrier in link.extra["merged"].get(output.number, ()):
+        merge.write(tables, group, out + place.fragment_address(tables, carrier) - output.address)
+
+
+def fill_gap(link, out, size, fill, code):
+    """Fills a gap between statements."""
+    if size > 0:
+        apply.fill_bytes(link.tables, out, size, fill or b"", code and fill is None)
 
 
 def merged_groups(link):
@@ -126,7 +152,7 @@ def merged_groups(link):
     return found
 
 
-def fill_image(link, out, tables):
+def fill_image(link, out, sections, relocations):
     """Everything between creating the file and closing it."""
     for output in link.outputs:
         if output.compressed is not None:
@@ -134,7 +160,9 @@ def fill_image(link, out, tables):
         elif output.file_size:
             write_section(link, output, out.address + output.offset)
     dynamic.write_synthetic(link, out.address)
-    symtab.write_tables(link, out, tables)
-    headers.write_headers(link, out, tables)
+    symtab.write_tables(link, out, sections)
+    if relocations or link.extra["groups"]:
+        relocs.write_relocations(link, out, relocations, symtab.section_symbols(link))
+    headers.write_headers(link, out, sections)
     faults.check(link)
     build_id.write_build_id(link, out)

@@ -1,0 +1,213 @@
+"""Level 2, output: relocation sections for -r and --emit-relocs, written in parallel in place.
+
+Every record's size and place is known before one is written, so any thread may write any fragment's records.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
+from libc.stdlib cimport malloc, calloc, free
+from libc.string cimport memset
+from mclink._core.bytes cimport store32, store64
+from mclink._core.elf cimport *
+from mclink._core.ops cimport Ops, V_SKIP, V_ARCH
+from mclink._core.parallel cimport parallel_for
+from mclink._core.tables cimport *
+
+cdef enum:
+    UNIT = 64                # fragments a task writes
+
+cdef struct Emit:            # one relocation section being written
+    Columns* c               # the tables
+    const uint32_t* members  # [count] fragments in output order
+    const uint64_t* first    # [count] index of the first record of each
+    uint64_t count           # fragments
+    uint8_t* out             # first byte of the section in memory
+    uint64_t base            # added to offsets: 0 for a final link, -address for -r
+    const uint32_t* local_index # new symbol index of each local, by file
+    const uint64_t* local_base # first element of each live file in local_index
+    const uint32_t* global_index # new symbol index by gid
+    const uint32_t* section_symbol # [noutputs + 1] symbol index of each output section
+    const uint64_t* section_address # [noutputs + 1] its address
+
+
+cdef inline uint64_t record_size(Columns* c) noexcept nogil:
+    """Bytes of a record: Elf64_Rela, Elf32_Rela or Elf32_Rel."""
+    if c.elf32:
+        return 12 if c.rela else 8
+    return 24 if c.rela else 16
+
+
+cdef void put_record(Columns* c, uint8_t* out, uint64_t offset, uint32_t type, uint32_t sym, int64_t addend) noexcept nogil:
+    """Writes one record in the output's class and byte order."""
+    cdef bint swap = c.swap != 0
+    if c.elf32:
+        store32(out, <uint32_t>offset, swap)
+        store32(out + 4, sym << 8 | (type & 0xff), swap)
+        if c.rela:
+            store32(out + 8, <uint32_t>addend, swap)
+    else:
+        store64(out, offset, swap)
+        store64(out + 8, <uint64_t>sym << 32 | type, swap)
+        if c.rela:
+            store64(out + 16, <uint64_t>addend, swap)
+
+
+cdef void emit_fragment(Emit* e, uint32_t frag, uint64_t first) noexcept nogil:
+    """Writes the records of one fragment."""
+    cdef Columns* c = e.c
+    cdef Fragment* g = &c.frags[frag]
+    cdef File* f = &c.files[g.file]
+    cdef uint8_t* out = e.out + first * record_size(c)
+    cdef uint64_t step = record_size(c)
+    cdef uint32_t i, sym, target, gid, output
+    cdef uint64_t value
+    cdef int64_t addend
+    cdef const Rela* r
+    for i in range(g.nrelocs):
+        r = &g.relocs[i]
+        addend = r.r_addend
+        sym = 0
+        if r.r_sym != 0 and r.r_sym < f.first_global:
+            target = sym_frag(c, f, r.r_sym)
+            sym = e.local_index[e.local_base[f.order - 1] + r.r_sym]
+            if target == 0:
+                pass
+            elif not c.frag_state[target] & STATE_LIVE or c.frags[target].output == 0:
+                put_record(c, out, c.frag_addr[frag] + r.r_offset + e.base, 0, 0, 0)
+                out += step
+                continue
+            elif sym == 0:
+                # Section symbols, and names that -x dropped, become the output section's symbol.
+                output = c.frags[target].output
+                value = f.syms[r.r_sym].st_value
+                if c.frags[target].kind == FRAG_MERGE and f.syms[r.r_sym].st_info & 15 == STT_SECTION:
+                    addend = <int64_t>(frag_address(c, target, value + addend) - e.section_address[output])
+                else:
+                    addend += <int64_t>(frag_address(c, target, value) - e.section_address[output])
+                sym = e.section_symbol[output]
+        elif r.r_sym != 0 and r.r_sym < f.nsyms:
+            gid = f.gids[r.r_sym - f.first_global]
+            sym = e.global_index[gid]
+        put_record(c, out, c.frag_addr[frag] + r.r_offset + e.base, r.r_type, sym, addend)
+        out += step
+
+
+cdef void emit_unit(void* context, int64_t index, int thread) noexcept nogil:
+    cdef Emit* e = <Emit*>context
+    cdef uint64_t i
+    cdef uint64_t end = <uint64_t>(index + 1) * UNIT
+    if end > e.count:
+        end = e.count
+    for i in range(<uint64_t>index * UNIT, end):
+        if e.c.frags[e.members[i]].nrelocs:
+            emit_fragment(e, e.members[i], e.first[i])
+
+
+def count_records(Tables tables, runs):
+    """Number of relocations of the fragments of an output section. runs: (address of ids, count) pairs."""
+    cdef Columns* c = &tables.c
+    cdef uint64_t total = 0
+    cdef const uint32_t* members
+    cdef uint64_t i, n
+    for address, count in runs:
+        members = <const uint32_t*><size_t>address
+        n = count
+        for i in range(n):
+            total += c.frags[members[i]].nrelocs
+    return total
+
+
+def record_bytes(Tables tables):
+    """Bytes of one relocation record of the output."""
+    return record_size(&tables.c)
+
+
+def write_records(Tables tables, runs, size_t out, bint relative, uint64_t address, indices, section_symbols,
+                  section_addresses):
+    """Writes the relocation section of one output section to address `out`.
+
+    runs: (address of fragment ids, count) pairs; relative: offsets count from the section (-r), whose address is
+    `address`; indices: SymbolTable.index_tables(); section_symbols, section_addresses: lists by output number."""
+    cdef Columns* c = &tables.c
+    cdef Emit e
+    cdef uint64_t n = 0, i, k = 0, total = 0
+    cdef uint32_t* members
+    cdef uint64_t* first
+    cdef uint32_t* symbols
+    cdef uint64_t* addresses
+    cdef const uint32_t* source
+    for _, count in runs:
+        n += count
+    members = <uint32_t*>malloc((n + 1) * sizeof(uint32_t))
+    first = <uint64_t*>malloc((n + 1) * sizeof(uint64_t))
+    symbols = <uint32_t*>malloc((len(section_symbols) + 1) * sizeof(uint32_t))
+    addresses = <uint64_t*>malloc((len(section_addresses) + 1) * sizeof(uint64_t))
+    if members == NULL or first == NULL or symbols == NULL or addresses == NULL:
+        raise MemoryError
+    for where, count in runs:
+        source = <const uint32_t*><size_t>where
+        for i in range(<uint64_t>count):
+            members[k] = source[i]
+            first[k] = total
+            total += c.frags[source[i]].nrelocs
+            k += 1
+    for i, number in enumerate(section_symbols):
+        symbols[i] = number
+    for i, number in enumerate(section_addresses):
+        addresses[i] = number
+    e.c = c
+    e.members = members
+    e.first = first
+    e.count = n
+    e.out = <uint8_t*>out
+    e.base = <uint64_t>0 - address if relative else 0
+    e.local_index = <const uint32_t*><size_t>indices[0]
+    e.local_base = <const uint64_t*><size_t>indices[1]
+    e.global_index = <const uint32_t*><size_t>indices[2]
+    e.section_symbol = symbols
+    e.section_address = addresses
+    with nogil:
+        parallel_for(emit_unit, &e, (n + UNIT - 1) // UNIT, c.threads)
+    free(members)
+    free(first)
+    free(symbols)
+    free(addresses)
+
+
+def live_groups(Tables tables):
+    """The section groups that -r keeps: (flags word, gid or 0, file, symbol index, [member fragments])."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t k, j, i, frag
+    cdef File* f
+    cdef Shdr* s
+    cdef const uint8_t* p
+    rows = []
+    for k in range(c.nlive):
+        f = &c.files[c.live[k]]
+        for j in range(f.ngroups):
+            frag = f.frag_base + f.groups[j]
+            if c.frag_state[frag] & STATE_DISCARDED:
+                continue
+            s = &f.shdrs[f.groups[j]]
+            p = f.data + s.sh_offset
+            order = "big" if f.flags & FILE_SWAP else "little"
+            words = (<const char*>p)[:s.sh_size]
+            numbers = [int.from_bytes(words[i:i + 4], order) for i in range(0, s.sh_size, 4)]
+            members = []
+            for i in numbers[1:]:
+                if c.frags[f.frag_base + i].kind != FRAG_NONE and c.frag_state[f.frag_base + i] & STATE_LIVE and \
+                        c.frags[f.frag_base + i].output != 0:
+                    members.append(f.frag_base + i)
+            rows.append((numbers[0], f.gids[s.sh_info - f.first_global] if s.sh_info >= f.first_global else 0,
+                         c.live[k], s.sh_info, members))
+    return rows
+
+
+def local_symbol_index(Tables tables, indices, uint32_t file, uint32_t sym):
+    """New symbol-table index of a local symbol; 0 when it was dropped."""
+    cdef const uint32_t* local_index = <const uint32_t*><size_t>indices[0]
+    cdef const uint64_t* local_base = <const uint64_t*><size_t>indices[1]
+    return local_index[local_base[tables.c.files[file].order - 1] + sym]
+
+
+def global_symbol_index(indices, uint32_t gid):
+    """New symbol-table index of a global; 0 when it is not there."""
+    return (<const uint32_t*><size_t>indices[2])[gid]
