@@ -238,7 +238,7 @@ def test_damage(tc, data, offset):
     a = raw_frames(tc, "bad", data, [], bare("_start"))
     done = tc.ld("out", a, "--eh-frame-hdr", check=False)
     assert done.rc == 1
-    assert DAMAGED in done.err and f".eh_frame+{offset:#x}" in done.err.replace("+0)", "+0x0)")
+    assert DAMAGED in done.err and f".eh_frame+{offset:#x}" in done.err
 
 
 def test_header_alone(tc):

@@ -195,8 +195,10 @@ def test_gotpcrelx_leaves_no_got_entries(tc):
 def test_absolute_symbol_through_the_got(tc, mode, relax):
     if (mode, relax) == ("static-pie", "--no-relax"):
         return  # as above
-    obj = tc.asm('.globl main, abs\n.set abs, 0x1234\nmain: mov abs@GOTPCREL(%rip), %rax\n sub $0x1234, %rax\n ret\n.section .note.GNU-stack,"",@progbits\n')
-    assert tc.run(tc.exe("prog", *EXE_MODES[mode][1], f"-Wl,{relax}", obj)).rc == 0
+    note = '.section .note.GNU-stack,"",@progbits\n'
+    objs = [tc.asm(".globl main\nmain: mov abs@GOTPCREL(%rip), %rax\n sub $0x1234, %rax\n ret\n" + note, name="main"),
+            tc.asm(".globl abs\n.set abs, 0x1234\n" + note, name="abs")]
+    assert tc.run(tc.exe("prog", *EXE_MODES[mode][1], f"-Wl,{relax}", *objs)).rc == 0
 
 
 def test_gotpcrelx_out_of_reach_keeps_the_got(tc):
