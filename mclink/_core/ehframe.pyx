@@ -240,12 +240,14 @@ cdef void parse_inputs(void* context, int64_t index, int thread) noexcept nogil:
     cdef uint64_t where = 0
     cdef uint64_t row
     cdef uint32_t i
+    cdef int found
     cdef EhInput* eh
     cdef Fragment* f
     for row in range(<uint64_t>index * INPUTS_PER_UNIT + 1, last):
         eh = &c.ehs[row]
         if eh.flags & EH_WHOLE == 0:
-            settle(c, eh, parse_records(c, <uint32_t>row, &where), where)
+            found = parse_records(c, <uint32_t>row, &where)
+            settle(c, eh, found, where)
         if eh.flags & EH_WHOLE:
             # Rows without a target are no edges and are never written.
             for i in range(eh.nfdes):
