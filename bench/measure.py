@@ -29,12 +29,12 @@ class Contender:
     command  function of the output path that gives the words to run
     output   where it writes, or None
     linker   False for a floor, which takes no part in the ratios
-    fresh    True when its output is removed after every run, whatever the options say
+    fresh    whether its output is removed after every run; None leaves that to the options
     """
 
     __slots__ = ("name", "command", "output", "linker", "fresh")
 
-    def __init__(self, name, command, output, linker=True, fresh=False):
+    def __init__(self, name, command, output, linker=True, fresh=None):
         self.name = name
         self.command = command
         self.output = output
@@ -114,7 +114,7 @@ def floors(case, probe, work, largest):
     return [
         Contender("(touch inputs)", lambda _out: [probe, "touch", names], None, linker=False),
         Contender("(fill new file)", fill, place + "new", linker=False, fresh=True),
-        Contender("(fill old file)", fill, place + "old", linker=False),
+        Contender("(fill old file)", fill, place + "old", linker=False, fresh=False),
         Contender("(cp output)", lambda out: ["cp", "--reflink=never", largest, out],
                   place + "cp", linker=False, fresh=True),
     ]
@@ -149,6 +149,11 @@ def warm_up(contenders, case, probe, log, limit):
                 size = os.path.getsize(contender.output) if contender.output else 0
                 firsts[contender.name] = (figures["wall"], size)
     return able, unable, firsts
+
+
+def writes_new_file(contender, options):
+    """Whether `contender` finds no old output when it runs."""
+    return options.fresh if contender.fresh is None else contender.fresh
 
 
 def slow_ones(firsts):
@@ -187,7 +192,7 @@ def measure_case(case, contenders, probe, work, options):
         os.replace(largest.output, kept)
         able += warm_up(floors(case, probe, work, kept), case, probe, log, options.limit)[0]
     for contender in able:
-        if options.fresh or contender.fresh:
+        if writes_new_file(contender, options):
             remove_output(contender)
     runs = {contender.name: [] for contender in able}
     loads = []
@@ -204,7 +209,7 @@ def measure_case(case, contenders, probe, work, options):
                 unable[contender.name] = f"{why} (in round {number + 1}, after linking it before)"
                 continue
             runs[contender.name].append(figures)
-            if options.fresh or contender.fresh:
+            if writes_new_file(contender, options):
                 remove_output(contender)
     for contender in able:
         remove_output(contender)
