@@ -1,6 +1,8 @@
 """Phase 2: sections of the live files become fragments."""
 
 from mclink._core import load
+from mclink.diag import LinkError
+from mclink.libraries import library
 
 
 def load_sections(link):
@@ -40,10 +42,12 @@ def decompress(link, frag):
             import zlib
             contents = zlib.decompressobj().decompress(body, size + 1)
         elif kind == 2:
-            import zstandard
+            zstandard = library("zstandard", "zstd-compressed sections")
             contents = zstandard.ZstdDecompressor().decompress(body, max_output_size=size)
         else:
             return damaged(link, frag, f"has an unknown compression type ({kind})")
+    except LinkError:
+        raise
     except MemoryError:
         return damaged(link, frag, "is too large to decompress")
     except Exception as error:  # each library has errors of its own

@@ -1,12 +1,13 @@
 """Phase 3: the build id, a hash of the finished output.
 
-The output is hashed in pieces of 1 MiB with XXH3-128 (several at a time), and the list of piece hashes with the
-function that the style names; so the id depends on every byte, and not on the number of threads. GNU ld hashes the
-same bytes in another way: an id identifies an output, it is never compared across linkers.
+The function that the style names hashes the output, or, when that is larger than 1 MiB, the list of the XXH3-128
+hashes of its pieces of 1 MiB, made by several threads; so the id depends on every byte and not on the number of
+threads. GNU ld hashes the same bytes in another way: an id identifies an output, it is never compared across linkers.
 Source: GNU ld manual, node "Options", --build-id.
 """
 
 from mclink import special
+from mclink.libraries import library
 from mclink.output.dynamic import places_of
 
 PIECE = 1 << 20
@@ -38,8 +39,7 @@ SIZES = {"fast": 8, "md5": 16, "sha1": 20, "tree": 20, "sha256": 32}
 def final_hash(style):
     """The function that hashes the piece hashes."""
     if style == "fast":
-        from xxhash import xxh3_64
-        return xxh3_64
+        return library("xxhash", "--build-id=fast").xxh3_64
     name = "md5" if style == "md5" else "sha256" if style == "sha256" else "sha1"
     try:
         # The modules behind hashlib: hashlib itself loads OpenSSL, which costs milliseconds.
@@ -50,8 +50,10 @@ def final_hash(style):
 
 
 def piece_hashes(link, out):
-    """XXH3-128 of every piece of the output, in order, as one bytes object."""
-    from xxhash import xxh3_128_digest
+    """XXH3-128 of every piece of the output, in order, as one bytes object; a small output as it is."""
+    if out.size <= PIECE:
+        return out.read(0, out.size)
+    xxh3_128_digest = library("xxhash", "--build-id").xxh3_128_digest
     view = out.view(0, out.size)
     pieces = [view[at:at + PIECE] for at in range(0, out.size, PIECE)]
     threads = min(link.extra.get("threads", 1), len(pieces))
