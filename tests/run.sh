@@ -23,7 +23,8 @@ python=${PYTHON:-python3}
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install -q -r tests/requirements.txt
 if [ -z "${MCLINK_TEST_LD:-}" ]; then
-  "$venv/bin/python" -m pip install -q --force-reinstall --no-deps .
+  "$venv/bin/python" -m pip uninstall -q -y mclink 2>/dev/null || true
+  "$venv/bin/python" -m pip install -q .
 fi
 
 exec "$venv/bin/python" -I -m pytest -c tests/pytest.ini --rootdir tests -n "${MCLINK_TEST_JOBS:-2}" "${@:-tests}"

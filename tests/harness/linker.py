@@ -1,7 +1,7 @@
 """Finding the linker under test.
 
 MCLINK_TEST_LD is a path to any ELF linker (every test of a behaviour that GNU ld has is first seen green with
-MCLINK_TEST_LD=ld.bfd); the word "tree" means this source tree through ``python -m mclink``. Unset, it is the installed
+MCLINK_TEST_LD=ld.bfd); the word "tree" means this source tree, built in place. Unset, it is the installed
 package: the folder that ``mclink --print-gcc-dir`` prints.
 """
 
@@ -15,14 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Linker:
-    """A linker: ``path`` to run, ``gcc_dir`` with an ``ld`` for ``gcc -B``, ``flavour`` mclink, bfd, gold, lld or mold."""
+    """A linker: ``path`` to run, ``gcc_dir`` with an ``ld`` for ``gcc -B``, ``flavour`` mclink, bfd, gold, lld or mold.
 
-    __slots__ = ("path", "gcc_dir", "flavour")
+    ``root`` is the folder in which mclink's package lies, None for another linker.
+    """
 
-    def __init__(self, path, gcc_dir, flavour):
+    __slots__ = ("path", "gcc_dir", "flavour", "root")
+
+    def __init__(self, path, gcc_dir, flavour, root=None):
         self.path = path
         self.gcc_dir = gcc_dir
         self.flavour = flavour
+        self.root = root
 
     @property
     def is_mclink(self):
@@ -53,9 +57,10 @@ def find_linker(folder):
     """Return the Linker under test; ``folder`` holds a wrapper when one is needed."""
     chosen = os.environ.get("MCLINK_TEST_LD", "")
     if chosen == "tree":
-        code = f"import sys; sys.path.insert(0, '{ROOT}'); from mclink.driver import main; sys.exit(main(sys.argv))"
-        path = _wrap(folder, f'{sys.executable} -I -S -c "{code}"')
-        return Linker(path, str(folder), "mclink")
+        launcher = ROOT / "mclink" / "_launcher" / "gcc" / "ld"
+        if not os.access(launcher, os.X_OK):
+            raise RuntimeError(f"no {launcher}: python setup.py build_ext --inplace makes it")
+        return Linker(str(launcher), str(launcher.parent), "mclink", ROOT)
     if chosen:
         found = shutil.which(chosen)
         if not found:
@@ -69,7 +74,8 @@ def find_linker(folder):
     gcc_dir = done.stdout.strip()
     if done.returncode or not os.access(os.path.join(gcc_dir, "ld"), os.X_OK):
         raise RuntimeError(f"{mclink} --print-gcc-dir printed no folder with an ld: {done.stdout!r} {done.stderr!r}")
-    return Linker(os.path.join(gcc_dir, "ld"), gcc_dir, "mclink")
+    import mclink as package
+    return Linker(os.path.join(gcc_dir, "ld"), gcc_dir, "mclink", Path(package.__file__).resolve().parents[1])
 
 
 def find_peer(name, folder):

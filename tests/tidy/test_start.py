@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -28,10 +27,7 @@ sys.exit(status)
 def package(linker):
     if not linker.is_mclink:
         pytest.fail("these tests are about mclink; leave MCLINK_TEST_LD unset")
-    if "under-test" in linker.path:
-        return Path(__file__).resolve().parents[2]
-    import mclink
-    return Path(mclink.__file__).resolve().parents[1]
+    return linker.root
 
 
 def modules_after(package, tc, *args):

@@ -35,7 +35,7 @@ def verdict(tc, cases, allow_zero=True):
     """Run (label, argv) cases in batches; fails with the list of those that ended badly."""
     work = tc.write("cases.json", json.dumps([argv for _, argv in cases]))
     program = "mclink" if tc.linker.is_mclink else tc.linker.path
-    root = [str(ROOT)] if "under-test" in tc.linker.path else []
+    root = [str(tc.linker.root)] if tc.linker.is_mclink else []
     done = run_command([sys.executable, BATCH, program, work, *root], cwd=tc.dir, timeout=600)
     bad = []
     for (label, _), (status, took, said) in zip(cases, json.loads(done.out)):

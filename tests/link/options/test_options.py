@@ -1,9 +1,12 @@
 """The command line as real drivers and build systems write it (one dash or two, joined or not, positional state)."""
 
+import os
+import re
+
 import pytest
 
 from harness.judges import assert_failed
-from harness.toolchain import run_command
+from harness.toolchain import clean_env, run_command
 
 START = "int _start(void) { return 0; } int other(void) { return 1; } int data = 1;"
 
@@ -20,7 +23,6 @@ def test_version_first_line(tc):
         done = tc.call_linker(flag)
         if tc.linker.flavour in ("mclink", "bfd"):
             assert done.out.splitlines()[0].startswith("GNU ld"), done.out
-    import re
     if tc.linker.flavour in ("mclink", "bfd"):
         first = tc.call_linker("--version").out.splitlines()[0]
         assert re.search(r"\b2\.\d\d", first.split()[-1]), "the last word is the version (ld-version.sh)"
@@ -204,7 +206,6 @@ def test_map_in_gnu_layout(tc):
     heads = ["Archive member included to satisfy reference by file (symbol)", "Memory Configuration", "Linker script and memory map"]
     at = [text.index(h) for h in heads]
     assert at == sorted(at)
-    import re
     assert re.search(r"libmap\.a\(mapped\.o\)\s+\S*m\.o \(from_lib\)", text)
     e = tc.elf(done.path)
     assert re.search(rf"^\.text\s+0x0*{e.section('.text').addr:x}\s+0x{e.section('.text').size:x}$", text, re.M)
@@ -247,17 +248,10 @@ def test_called_by_other_names(tc, name):
 @pytest.mark.lacks(bfd="about mclink", lld="about mclink", mold="about mclink", gold="about mclink")
 def test_through_fuse_ld(tc):
     """clang -fuse-ld=mclink finds ld.mclink on PATH; --ld-path takes the program's path."""
-    import os
-    import shutil
-    import sys
-    entry = os.path.join(os.path.dirname(sys.executable), "ld.mclink")
-    if "under-test" in tc.linker.path:
-        entry = tc.linker.path
-        (tc.dir / "bin").mkdir()
-        shutil.copy(entry, tc.dir / "bin" / "ld.mclink")
-        entry = str(tc.dir / "bin" / "ld.mclink")
+    entry = tc.dir / "bin" / "ld.mclink"
+    entry.parent.mkdir()
+    entry.symlink_to(tc.linker.path)
     obj = tc.c("#include <stdio.h>\nint main(void) { puts(\"x\"); }")
-    from harness.toolchain import clean_env
-    env = clean_env(PATH=os.path.dirname(entry) + ":" + os.environ["PATH"])
+    env = clean_env(PATH=f"{entry.parent}:{os.environ['PATH']}")
     run_command(["clang-19", "-fuse-ld=mclink", obj, "-o", tc.dir / "prog"], env=env)
     assert tc.out(tc.dir / "prog") == "x\n"
