@@ -5,14 +5,13 @@ place_run() for each run as often as addresses change.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int32_t, int64_t, uintptr_t
 from libc.stdlib cimport malloc, calloc, free, qsort
-from libc.string cimport memcmp, memcpy, memset, strlen
+from libc.string cimport memcmp, memset, strlen
 
-from mclink._core.elf cimport (
-    SHT_NOBITS, SHF_ALLOC, SHF_MERGE, SHF_STRINGS, SHF_LINK_ORDER, SHF_TLS)
+from mclink._core.elf cimport SHT_NOBITS, SHF_LINK_ORDER
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport (
-    Columns, File, Fragment, Global, Tables, FRAG_NONE, FRAG_MERGE, FRAG_NOBITS, FRAG_COMMON, FRAG_SYNTHETIC,
-    STATE_LIVE, STATE_FOLDED, INTERNAL_FILE, SYM_DEFINED, SYM_DEFINED_WEAK, SYM_COMMON,
+    Columns, File, Fragment, Global, Tables, FRAG_MERGE, FRAG_COMMON,
+    STATE_LIVE, STATE_FOLDED, FILE_EXECSTACK, FILE_NO_STACK_NOTE, INTERNAL_FILE, SYM_DEFINED, SYM_DEFINED_WEAK, SYM_COMMON,
     frag_address)
 
 cdef enum:                   # sort keys; those of inputs.script.ast
@@ -488,6 +487,28 @@ def symbol_place(Tables tables, uint32_t gid):
     if c.frag_state[frag] & STATE_FOLDED and c.frags[frag].kind != FRAG_MERGE:
         frag = c.frags[frag].link
     return c.frags[frag].output, frag_address(c, g.frag, g.value)
+
+
+def stack_request(Tables tables):
+    """What the live objects say of the stack: (first file with an executable .note.GNU-stack or 0, first
+    without a note or 0, some file has a note)."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t i, file
+    cdef uint32_t executable = 0
+    cdef uint32_t missing = 0
+    cdef bint noted = False
+    for i in range(c.nlive):
+        file = c.live[i]
+        if file == INTERNAL_FILE:
+            continue
+        if c.files[file].flags & FILE_NO_STACK_NOTE:
+            if missing == 0:
+                missing = file
+        else:
+            noted = True
+            if c.files[file].flags & FILE_EXECSTACK and executable == 0:
+                executable = file
+    return executable, missing, noted
 
 
 def fragment_address(Tables tables, uint32_t frag):

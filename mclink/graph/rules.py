@@ -84,7 +84,11 @@ class _Builder:
         self.constrained = []
         self.groups_allocated = False
         self.sources = link.sources
-        for name in link.options.discard_sections:
+        names = list(link.options.discard_sections)
+        if not link.options.relocatable:
+            # The text of a warning about a symbol, not contents.
+            names.append(".gnu.warning.*")
+        for name in names:
             run = self.add_run(None, None, _DISCARD)
             self.plan.discards.append(run)
             self.matcher.add_pattern(_encode(name), run.number, 0, 0, 0, 0)

@@ -4,11 +4,10 @@ Sources: GNU ld manual, nodes "Location Counter", "Output Section Address", "Out
 "Builtin Functions", "MEMORY", and the behaviour of GNU ld 2.40.
 """
 
-from mclink._core import symbols
 from mclink.diag import LinkError
 from mclink.layout.engine import Engine
 from mclink.layout.sections import drop_empty
-from mclink.layout.segments import assign_offsets, count_headers, make_segments
+from mclink.layout.segments import assign_offsets, count_headers, decide_stack, make_segments
 
 # Rounds after which a layout that still moves is given up. Thunks and RELR only grow, so a layout that
 # converges does so in a handful.
@@ -23,7 +22,8 @@ def assign_addresses(link):
     """
     drop_empty(link)
     engine = Engine(link)
-    engine.headers = count_headers(link)
+    decide_stack(link)
+    engine.headers = count_headers(link, engine.relro)
     hooks = size_hooks(link)
     for round in range(_ROUNDS):
         engine.size_sections()

@@ -2,13 +2,17 @@
 
 from mclink._core import bind, files, symbols
 
+ELFOSABI_GNU = 3
+
 
 def bind_symbols(link):
     """Bind symbols"""
     options = link.options
+    tables = link.tables
+    if bind.has_gnu_symbols(tables):
+        link.image["osabi"] = ELFOSABI_GNU
     if options.relocatable:
         return
-    tables = link.tables
     policy = unresolved_policy(link)
     bind.bind_globals(tables, options.bsymbolic, has_dynamic_list(options), policy != "ignore", weak_is_dynamic(link),
                       options.gnu_unique)

@@ -274,7 +274,7 @@ def dynamic_tags(link, plan):
     if not options.shared:
         tags.append((DT_DEBUG, 0))
     plt = [number for number in (special.RELA_PLT, special.RELA_IPLT) if number in live]
-    if plt or special.PLT in live:
+    if plt or special.PLT in live or special.PLT_GOT in live:
         got = special.GOT_PLT if special.GOT_PLT in live else special.GOT
         if got in live:
             tags.append((DT_PLTGOT, at(link, got)))
@@ -286,9 +286,11 @@ def dynamic_tags(link, plan):
         size = dynamic.get_size(tables, special.RELA_DYN)
         tags += [(DT_RELA if rela else DT_REL, at(link, special.RELA_DYN)), (DT_RELASZ if rela else DT_RELSZ, size),
                  (DT_RELAENT if rela else DT_RELENT, entsize)]
-    tags += flag_tags(link)
+    textrel, flags = flag_tags(link)
+    tags += textrel
     if special.VERDEF in live:
         tags += [(DT_VERDEF, at(link, special.VERDEF)), (DT_VERDEFNUM, plan.verdefs)]
+    tags += flags
     if special.VERNEED in live:
         tags += [(DT_VERNEED, at(link, special.VERNEED)), (DT_VERNEEDNUM, plan.verneeds)]
     if special.VERSYM in live:
@@ -330,14 +332,15 @@ def array_tags(link):
 
 
 def flag_tags(link):
-    """DT_TEXTREL, DT_FLAGS and DT_FLAGS_1."""
+    """([DT_TEXTREL], [DT_FLAGS or DT_BIND_NOW, DT_FLAGS_1]), as far as they are there."""
     options = link.options
     needs = dynamic.needs(link.tables)
     flags, flags_1 = options.z_df, options.z_df_1
+    textrel = []
     tags = []
     if needs & NEEDS_TEXTREL:
         warn_textrel(link)
-        tags.append((DT_TEXTREL, 0))
+        textrel.append((DT_TEXTREL, 0))
         flags |= DF_TEXTREL
     if options.shared and options.bsymbolic == "all":
         flags |= DF_SYMBOLIC
@@ -361,7 +364,7 @@ def flag_tags(link):
         tags.append((DT_BIND_NOW, 0))
     if flags_1:
         tags.append((DT_FLAGS_1, flags_1))
-    return tags
+    return textrel, tags
 
 
 def warn_textrel(link):

@@ -65,7 +65,24 @@ class Engine(Environment):
         wanted = self.options.z_relro
         if wanted is None:
             wanted = getattr(self.link.target.data, "DEFAULT_RELRO", True)
-        return wanted and not self.options.relocatable
+        return bool(wanted and not self.options.relocatable and self.has_relro_sections())
+
+    def has_relro_sections(self):
+        """Whether some statement between DATA_SEGMENT_ALIGN and DATA_SEGMENT_RELRO_END has taken a section;
+        without one GNU ld makes no RELRO segment and moves nothing for it."""
+        inside = False
+        for item in self.link.plan.statements:
+            if type(item) is tuple:
+                if item[0] == ast.ASSIGN:
+                    if _calls(item[3], "DATA_SEGMENT_ALIGN"):
+                        inside = True
+                    elif _calls(item[3], "DATA_SEGMENT_RELRO_END"):
+                        return False
+            elif inside and type(item) is OutputSection and item.number:
+                for run in item.statements:
+                    if type(run) is Run and run.count and run.statement is not None:
+                        return True
+        return False
 
     # -- the program: what is left of the plan
 
@@ -694,6 +711,11 @@ def _merge_bodies(statements, made):
     for item in statements:
         merged.append(by_node.get(id(item), item) if type(item) is tuple else item)
     return merged
+
+
+def _calls(expr, function):
+    """Whether an expression calls a function."""
+    return type(expr) is tuple and (expr[0] == function or any(_calls(part, function) for part in expr[2:]))
 
 
 def _is_tbss(section):

@@ -136,6 +136,8 @@ def describe_section(section, members, link, own):
         if members.total_size(link.tables, run.number):
             section.keep = True
     section.flags = _flags(flags_or, flags_and, entsize, link.options.relocatable)
+    if section.definition is not None:
+        section.flags &= ~SHF_GNU_RETAIN
     section.align = align
     section.entsize = entsize or 0
     if not section.flags & SHF_MERGE and first_type == SHT_PROGBITS and not internal:
@@ -147,6 +149,8 @@ def describe_section(section, members, link, own):
         section.type = SHT_NOBITS
     if internal:
         own.add(section.name)
+    if link.options.omagic and section.name == ".text":
+        section.flags |= SHF_WRITE
     if section.definition is not None:
         _obey_kind(section)
 
@@ -157,9 +161,7 @@ def _flags(flags_or, flags_and, entsize, relocatable):
         flags |= flags_and & (SHF_MERGE | SHF_STRINGS)
     if not flags_and & SHF_LINK_ORDER:
         flags &= ~SHF_LINK_ORDER
-    if relocatable:
-        return flags & ~(_INPUT_ONLY & ~SHF_GROUP)
-    return flags & ~(_INPUT_ONLY | SHF_GNU_RETAIN)
+    return flags & ~(_INPUT_ONLY & ~SHF_GROUP if relocatable else _INPUT_ONLY)
 
 
 def _obey_kind(section):

@@ -3,6 +3,7 @@
 Sources: gABI chapter 5, GNU ld manual node "PHDRS", and the behaviour of GNU ld 2.40.
 """
 
+from mclink._core import files, place
 from mclink.context import Segment
 from mclink.elf import (
     PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP,
@@ -18,8 +19,10 @@ def header_sizes(link):
     return (52, 32) if link.target.data.ELF_CLASS == 32 else (64, 56)
 
 
-def count_headers(link):
-    """How many program headers there will be, before addresses are known: right for most links."""
+def count_headers(link, relro):
+    """How many program headers there will be, before addresses are known: right for most links.
+
+    relro: there will be a PT_GNU_RELRO."""
     if link.plan.phdrs is not None:
         return len(link.plan.phdrs)
     if link.options.relocatable:
@@ -34,7 +37,7 @@ def count_headers(link):
                                     and kind == (False, current[1])):
             loads += not (is_unpaged(link) and loads)
             current = kind
-    return max(loads, 1) + len(_other_segments(link, outputs, loads > 0, True))
+    return max(loads, 1) + bool(relro) + len(_other_segments(link, outputs, loads > 0, True))
 
 
 def separates_code(link):
@@ -157,21 +160,31 @@ def _other_segments(link, sections, headers, estimate, loads=()):
         add(PT_GNU_PROPERTY, PF_R, [by_name[".note.gnu.property"]])
     if ".eh_frame_hdr" in by_name and link.options.eh_frame_hdr:
         add(PT_GNU_EH_FRAME, PF_R, [by_name[".eh_frame_hdr"]])
-    if link.options.z_gnustack and (link.options.z_execstack is not None or stack_flags(link) is not None):
-        add(PT_GNU_STACK, stack_flags(link), [], _STACK_ALIGN)
-    if estimate and ".dynamic" in by_name and link.options.z_relro is not False:
-        add(PT_GNU_RELRO, PF_R, [], 1)
+    if link.image["stack"] is not None:
+        add(PT_GNU_STACK, link.image["stack"], [], _STACK_ALIGN)
     return segments
 
 
-def stack_flags(link):
-    """Flags of PT_GNU_STACK: what -z execstack says, else what the inputs ask for; None for no header."""
-    wanted = link.options.z_execstack
+def decide_stack(link):
+    """Sets link.image["stack"]: the flags of PT_GNU_STACK, None for no header. -z execstack decides, else the
+    inputs do: one that asks for an executable stack, or says nothing while others do, gets it."""
+    options = link.options
+    link.image["stack"] = None
+    if options.relocatable or not options.z_gnustack:
+        return
+    wanted = options.z_execstack
     if wanted is None:
-        wanted = link.image.get("execstack", False)
-        if wanted is None:
-            return None
-    return PF_R | PF_W | (PF_X if wanted else 0)
+        executable, missing, noted = place.stack_request(link.tables)
+        if not noted and not options.z_stack_size:
+            return
+        wanted = bool(executable or missing)
+        if executable and options.warn_execstack is not False:
+            link.diag.warn(f"{files.file_name(link.tables, executable)}: requires executable stack (because the "
+                           ".note.GNU-stack section is executable)")
+        elif missing and options.warn_execstack is not False:
+            link.diag.warn(f"{files.file_name(link.tables, missing)}: missing .note.GNU-stack section implies "
+                           "executable stack")
+    link.image["stack"] = PF_R | PF_W | (PF_X if wanted else 0)
 
 
 def _flags(sections):
@@ -271,11 +284,12 @@ def assign_offsets(link, engine):
     for section in link.outputs:
         if section in placed:
             continue
-        if section.type == SHT_NOBITS:
-            section.offset = end
-            section.file_size = 0
-            continue
         section.offset = round_up(end, section.align)
+        if section.type == SHT_NOBITS:
+            section.file_size = 0
+            if link.options.relocatable:
+                end = section.offset
+            continue
         section.file_size = section.size
         end = section.offset + section.size
     ats = {header[0]: header[5] for header in link.plan.phdrs or ()}
