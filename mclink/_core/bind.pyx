@@ -5,7 +5,7 @@ from mclink._core.elf cimport (
     STT_FUNC, STT_GNU_IFUNC, STT_TLS, STV_DEFAULT, STV_HIDDEN, STV_INTERNAL, STB_WEAK, STB_GNU_UNIQUE, STB_GLOBAL)
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport (
-    Columns, Tables, Global, SYM_UNSEEN, SYM_UNDEF, SYM_UNDEF_WEAK, SYM_SHARED, SYM_DEFINED_WEAK, FILE_SHARED,
+    Columns, Tables, File, Global, STATE_LIVE, sym_frag, SYM_UNSEEN, SYM_UNDEF, SYM_UNDEF_WEAK, SYM_SHARED, SYM_DEFINED_WEAK, FILE_SHARED,
     G_KIND_MASK, G_LOCAL, G_ABSOLUTE, G_IMPORT_DATA, G_IMPORT_FUNC, G_IFUNC, G_TLS, G_EXPORT, G_UNDEF_WEAK,
     G_FORCED_LOCAL, G_REF_REGULAR, G_REF_DYNAMIC, G_REF_STRONG, G_LINKER, G_UNDEFINED, G_FUNC, G_DYNAMIC_LIST,
     G_SCRIPT, G_NOT_PREEMPTIBLE)
@@ -148,3 +148,22 @@ def undefined_in_shared(Tables tables):
                 and c.gflags[gid] & (G_REF_DYNAMIC | G_REF_REGULAR) == G_REF_DYNAMIC:
             found.append((c.globals[gid].name[:c.globals[gid].name_len], c.globals[gid].file))
     return found
+
+
+def has_gnu_symbols(Tables tables):
+    """True when the output defines an IFUNC or a unique symbol: its EI_OSABI is then ELFOSABI_GNU."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t gid, k, i
+    cdef Global* g
+    cdef File* f
+    for gid in range(1, c.nglobals):
+        g = &c.globals[gid]
+        if (g.type == STT_GNU_IFUNC or g.bind == STB_GNU_UNIQUE) and g.name != NULL and g.frag != 0 \
+                and c.frag_state[g.frag] & STATE_LIVE:
+            return True
+    for k in range(c.nlive):
+        f = &c.files[c.live[k]]
+        for i in range(1, f.first_global if f.syms != NULL else 0):
+            if f.syms[i].st_info & 15 == STT_GNU_IFUNC and c.frag_state[sym_frag(c, f, i)] & STATE_LIVE:
+                return True
+    return False

@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int32_t, int64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memset
 from mclink._core.elf cimport (
-    Rela, Sym, SHN_ABS, STT_GNU_IFUNC, SHF_WRITE)
+    Rela, Sym, SHN_ABS, STT_GNU_IFUNC, STB_WEAK, SHF_WRITE)
 from mclink._core.ops cimport Ops, PltStyle, PltEntry
 from mclink._core.outrec cimport relocation_size, store_relocation, store_word
 from mclink._core.tables cimport *
@@ -101,7 +101,7 @@ cdef int slot_words(Columns* c, const Aux* a, Word* out) noexcept nogil:
     cdef uint32_t word = ops.word_size
     cdef uint32_t irelative_kind = WORD_DYNAMIC if c.dynamic_output else WORD_IPLT
     cdef uint64_t value
-    cdef uint32_t lazy
+    cdef uint32_t lazy       # PLT: section of the lazy code; copies: .dynsym index of the name to copy from
     if a.got >= 0:
         if imported:
             add_word(out, &n, SPECIAL_GOT, a.got, 0, WORD_DYNAMIC, ops.dyn_glob_dat, a.dynsym, 0)
@@ -150,7 +150,8 @@ cdef int slot_words(Columns* c, const Aux* a, Word* out) noexcept nogil:
             add_word(out, &n, SPECIAL_GOT_PLT, a.gotplt, value + ops.plt.push_offset, WORD_PLT, ops.dyn_jump_slot,
                      a.dynsym, 0)
     if a.needs & NEED_COPY and a.gid != 0 and c.gflags[a.gid] & G_COPIED:
-        add_word(out, &n, 0, <int64_t>S, 0, WORD_DYNAMIC, ops.dyn_copy, a.dynsym, 0).stored = False
+        lazy = c.aux[c.globals[a.reladyn].aux].dynsym if a.reladyn else a.dynsym
+        add_word(out, &n, 0, <int64_t>S, 0, WORD_DYNAMIC, ops.dyn_copy, lazy, 0).stored = False
     return n
 
 
@@ -262,6 +263,9 @@ cdef bint place_copy(Columns* c, uint32_t row) noexcept nogil:
             size = f.syms[i].st_size
         if other != gid:
             take_copy(c, other, frag, offset)
+            if c.globals[gid].bind == STB_WEAK and c.globals[other].bind != STB_WEAK and a.reladyn == 0:
+                # The weak name may be another library's at run time; the strong one is the object's own.
+                a.reladyn = other
     take_copy(c, gid, frag, offset)
     c.frags[frag].size = offset + size
     if log > c.frags[frag].align_log2:
