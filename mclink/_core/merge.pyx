@@ -24,6 +24,7 @@ cdef extern from *:
 cdef enum:
     FILES_PER_CHUNK = 64     # live files that one unit of the search takes
     BLOCK_BYTES = 1 << 18    # input bytes after which a block is closed
+    SMALL_BYTES = 1 << 16    # input bytes up to which one thread does all
     BLOCK_INPUTS = 4096      # inputs after which a block is closed
     WAVE_PIECES = 1 << 20    # pieces after which a wave is closed
     SHARD_PIECES = 1 << 14   # pieces that a shard should have
@@ -211,6 +212,7 @@ cdef class Merger:
         cdef Block* block
         cdef uint64_t room = 16
         cdef uint64_t bytes
+        cdef uint64_t total = 0
         cdef uint64_t part
         cdef uint64_t step
         cdef uint32_t g
@@ -239,6 +241,7 @@ cdef class Merger:
                     block.end = part
                     block.last = row + 1
                     if part == bytes:
+                        total += bytes
                         row += 1
                         part = 0
                     continue
@@ -249,7 +252,10 @@ cdef class Merger:
                         break
                     row += 1
                 block.last = row
+                total += bytes
             w.plans[g].nblocks = w.nblocks - w.plans[g].first_block
+        # Starting a thread costs more than a small link has to merge.
+        w.threads = c.threads if total > SMALL_BYTES else 1
         return 0
 
     cdef int number_pieces(self) except -1:
@@ -348,14 +354,14 @@ cdef class Merger:
             w.first_shard = w.plans[w.blocks[first].group].first_shard
             shards = plan.first_shard + (<uint64_t>1 << plan.shard_bits) - w.first_shard
             with nogil:
-                parallel_for(split_block, w, last - first, w.c.threads)
+                parallel_for(split_block, w, last - first, w.threads)
             self.plan_wave(first, last)
             with nogil:
-                parallel_for(scatter_block, w, last - first, w.c.threads)
-                parallel_for(dedupe_shard, w, shards, w.c.threads)
+                parallel_for(scatter_block, w, last - first, w.threads)
+                parallel_for(dedupe_shard, w, shards, w.threads)
             self.check()
             with nogil:
-                parallel_for(collect_block, w, last - first, w.c.threads)
+                parallel_for(collect_block, w, last - first, w.threads)
             first = last
         return 0
 
@@ -385,7 +391,7 @@ cdef class Merger:
                 raise MemoryError
             w.first_shard = plan.first_shard
             with nogil:
-                parallel_for(gather_shard, w, end - plan.first_shard, c.threads)
+                parallel_for(gather_shard, w, end - plan.first_shard, w.threads)
             group.size = 0
             for s in range(plan.first_shard, end):
                 w.shards[s].base = group.size
@@ -394,12 +400,12 @@ cdef class Merger:
                 raise OverflowError("more than 4 GiB of merged strings or constants in one output section")
             if w.tails and group.strings:
                 with nogil:
-                    failed = share_tails(group, c.threads)
+                    failed = share_tails(group, w.threads)
                 if failed:
                     raise MemoryError
             else:
                 with nogil:
-                    parallel_for(rebase_shard, w, end - plan.first_shard, c.threads)
+                    parallel_for(rebase_shard, w, end - plan.first_shard, w.threads)
         return 0
 
     cdef int adopt(self) except -1:
@@ -437,12 +443,12 @@ cdef class Merger:
         self.group_inputs(n)
         self.make_blocks()
         with nogil:
-            parallel_for(count_pieces, w, w.nblocks, c.threads)
+            parallel_for(count_pieces, w, w.nblocks, w.threads)
         self.number_pieces()
         self.run_waves()
         self.gather()
         with nogil:
-            parallel_for(place_block, w, w.nblocks, c.threads)
+            parallel_for(place_block, w, w.nblocks, w.threads)
         self.adopt()
         for g in range(1, c.nmerge_groups):
             uniques += c.merge_groups[g].count

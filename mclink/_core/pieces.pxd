@@ -82,6 +82,7 @@ cdef struct Work:            # one run of merge_sections
     uint32_t* counters       # pieces of each shard in each block, then where the block's next record goes
     Record* records          # pieces of the wave by group, shard and input order
     int tails                # share tails of strings (-O2)
+    int threads              # threads to use
     int failed               # an allocation failed
 
 # True when the last entry of a section of `size` bytes is zero.
