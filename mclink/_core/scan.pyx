@@ -125,7 +125,10 @@ cdef bint protected_in_library(Scan* s, uint32_t gid) noexcept nogil:
 
 cdef uint8_t decide_copy(Scan* s, Reference* x) noexcept nogil:
     if s.c.globals[x.gid].state != SYM_SHARED:
-        # Undefined and allowed to be: there is nothing to copy, and the value stays 0.
+        # Undefined and allowed to be: there is nothing to copy, and its value is 0, which does not move.
+        if s.c.pic:
+            report(s, x, FAULT_NEEDS_PIC, 0)
+            return V_SKIP
         return V_APPLY
     if s.c.z_nocopyreloc:
         report(s, x, FAULT_NO_COPY, 0)
@@ -150,14 +153,13 @@ cdef uint8_t obey(Scan* s, Reference* x, uint8_t action) noexcept nogil:
         return dynamic_verdict(s, x, V_SYMBOLIC)
     if action == ACT_IRELATIVE:
         return dynamic_verdict(s, x, V_IRELATIVE)
-    if action == ACT_SYMBOLIC_OR_COPY:
-        if x.frag.sh_flags & SHF_WRITE or s.c.z_nocopyreloc:
+    if action == ACT_SYMBOLIC_OR_COPY or action == ACT_SYMBOLIC_OR_CANONICAL:
+        if x.flags & G_UNDEF_WEAK:
+            # As GNU ld has it: only its GOT and PLT entries ask the run-time linker once more.
+            return V_APPLY
+        if x.frag.sh_flags & SHF_WRITE or (s.c.z_nocopyreloc and action == ACT_SYMBOLIC_OR_COPY):
             return dynamic_verdict(s, x, V_SYMBOLIC)
-        return decide_copy(s, x)
-    if action == ACT_SYMBOLIC_OR_CANONICAL:
-        if x.frag.sh_flags & SHF_WRITE:
-            return dynamic_verdict(s, x, V_SYMBOLIC)
-        action = ACT_CANONICAL
+        action = ACT_COPY if action == ACT_SYMBOLIC_OR_COPY else ACT_CANONICAL
     if action == ACT_CANONICAL:
         need(s, x, NEED_PLT | NEED_CANONICAL_PLT)
         return V_APPLY

@@ -6,14 +6,17 @@ import pytest
 
 pytestmark = pytest.mark.targets("amd64")
 
-GOT = """
+# Both sources name the GOT, so that both outputs have one.
+PROBE = '\n    .section .probe, "a", @progbits\n    .long _GLOBAL_OFFSET_TABLE_ - .\n'
+
+GOT = PROBE + """
     .data
     .globl foo
     .hidden foo
 foo: .quad 1
 """
 
-TLS = """
+TLS = PROBE + """
     .section .tdata, "awT", @progbits
     .quad 0
     .globl x
@@ -75,7 +78,7 @@ def test_mov(tc, line, flags):
 
 @pytest.mark.parametrize("flags", [EXEC, PIE, SHARED], ids=["exec", "pie", "shared"])
 @pytest.mark.parametrize("line,better", [
-    ("call *foo@GOTPCREL(%rip)", "addr32 call foo"),
+    ("call *foo@GOTPCREL(%rip)", ".byte 0x67; call foo"),
     ("jmp *foo@GOTPCREL(%rip)", "jmp foo; nop"),
 ])
 def test_branch(tc, line, better, flags):
@@ -190,12 +193,12 @@ def library(tc):
 @pytest.mark.parametrize("form", ["plt", "noplt", "large"])
 def test_general_to_initial_exec(tc, library, form):
     better = READ_TP + "add x@gottpoff(%rip), %rax" + (WIDE_NOP if "large" in form else "")
-    assert_same_text(tc, GD[form], better, "\n.data\n.quad 1\n", EXEC, extra=[library])
+    assert_same_text(tc, GD[form], better, PROBE + "\n.data\n.quad 1\n", EXEC, extra=[library])
 
 
 def test_descriptor_to_initial_exec(tc, library):
     assert_same_text(tc, "lea x@tlsdesc(%rip), %r9; call *x@tlscall(%rax)",
-                     "mov x@gottpoff(%rip), %r9; xchg %ax, %ax", "\n.data\n.quad 1\n", EXEC, extra=[library])
+                     "mov x@gottpoff(%rip), %r9; xchg %ax, %ax", PROBE + "\n.data\n.quad 1\n", EXEC, extra=[library])
 
 
 def test_shared_keeps_general_dynamic(tc):

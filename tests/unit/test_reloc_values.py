@@ -152,9 +152,8 @@ WORDS = """
     .globl preempt, quiet
     .hidden quiet
 preempt: .quad preempt
-quiet:   .quad quiet, local, outside, weak, number
+quiet:   .quad quiet, local, outside, number
 local:   .quad 0
-    .weak weak
     .globl number
     .hidden number
     .set number, 5
@@ -176,6 +175,18 @@ def test_words_equal_gnu_ld(tc, flags):
     for tools in (tc, tc.gnu):
         elf = tools.elf(tools.ld("a.so", obj, lib, *flags).path)
         found.append(sorted((r.type, r.symbol) for r in elf.dynrelocs()))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("flags", [("-shared",), ("-e", "0")], ids=["shared", "exec"])
+@pytest.mark.parametrize("source", [".data; .quad w", ".text; call w@PLT", ".text; mov w@GOTPCREL(%rip), %rax",
+                                    ".text; mov w@GOTPCREL(%rip), %rax; call w@PLT; .data; .quad w"])
+def test_undefined_weak_equals_gnu_ld(tc, flags, source):
+    lib = tc.gnu.ld("lib.so", tc.asm(".globl g; .type g, @function; g: ret\n", name="lib"), "-shared").path
+    obj = tc.asm(source + "; .weak w; .text; call g@PLT\n", name="a")
+    found = [sorted((r.type, r.symbol) for r in tools.elf(tools.ld("a.out", obj, lib, *flags).path).dynrelocs()
+                    if r.type != "R_X86_64_NONE")
+             for tools in (tc, tc.gnu)]
     assert found[0] == found[1]
 
 
