@@ -18,8 +18,12 @@ FIELDS = {
 
 def link_value(tc, source, value, check=False):
     obj = tc.asm("    .text\n    .globl _start\n_start:\n" + source + "\n", name="a")
-    sign, number = ("-", -value) if value < 0 else ("", value)
-    return tc.ld("a.out", obj, f"--defsym=v={sign}{number:#x}", check=check)
+    return tc.ld("a.out", obj, constant(tc, value), check=check)
+
+
+def constant(tc, value):
+    """An object that defines v as a number."""
+    return tc.asm(f".globl v\n.set v, {value}\n", name="v")
 
 
 def text(tc):
@@ -59,8 +63,7 @@ def test_relative_edges(tc, field, source, low, high):
     base = 1 << 32
     obj = tc.asm("    .text\n    .globl _start\n_start:\n" + source + "\n", name="a")
     for value, good in ((low, True), (high, True), (low - 1, False), (high + 1, False)):
-        args = (obj, f"-Ttext={base:#x}", f"--defsym=v={base + value:#x}")
-        done = tc.ld("a.out", *args, check=good)
+        done = tc.ld("a.out", obj, constant(tc, base + value), f"-Ttext={base:#x}", check=good)
         assert (done.rc == 0) == good
         assert good or f"R_X86_64_{field} out of range" in done.err
         if good:
