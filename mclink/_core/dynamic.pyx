@@ -1,6 +1,6 @@
 # cython: language_level=3
-"""Level 2: the tables of the dynamic linker: .dynsym in its final order, .dynstr, hashes, version indices,
-sorted .rela.dyn and packed .relr.dyn.
+"""Level 2: the tables of the dynamic linker: .dynsym in its final order, .dynstr, hashes, version indices and
+packed .relr.dyn.
 
 Sources: gABI chapter 5; "GNU hash ELF sections" as glibc reads them (bloom filter, symbols grouped by bucket);
 Ulrich Drepper, "ELF Symbol Versioning"; gABI proposal for SHT_RELR. Bucket counts and bloom sizes are GNU ld's.
@@ -8,14 +8,14 @@ Ulrich Drepper, "ELF Symbol Versioning"; gABI proposal for SHT_RELR. Bucket coun
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, calloc, realloc, free, qsort
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
-from mclink._core.bytes cimport store16, store32, store64
+from mclink._core.bytes cimport store16, store32
 from mclink._core.elf cimport (
-    Rela, Sym, SHN_ABS, SHN_UNDEF, STT_OBJECT, STT_TLS, STT_FUNC, STT_GNU_IFUNC, STT_COMMON, STB_GLOBAL, STB_WEAK,
-    STV_PROTECTED, VERSYM_HIDDEN, VER_NDX_GLOBAL)
+    SHN_ABS, SHN_UNDEF, STT_OBJECT, STT_TLS, STT_FUNC, STT_GNU_IFUNC, STT_COMMON, STB_GLOBAL, STB_WEAK, STV_PROTECTED,
+    VER_NDX_GLOBAL)
 from mclink._core.hash cimport hash_bytes
 from mclink._core.names cimport find_name
-from mclink._core.ops cimport Ops, V_RELATIVE
-from mclink._core.outrec cimport relocation_size, store_relocation, store_symbol, store_word, symbol_size, word_size
+from mclink._core.ops cimport V_RELATIVE
+from mclink._core.outrec cimport store_symbol, store_word, symbol_size, word_size
 from mclink._core.tables cimport *
 
 cdef struct Strings:         # a string table without repeats
@@ -139,36 +139,6 @@ cdef int compare_relr(const void* a, const void* b) noexcept nogil:
     cdef uint64_t x = (<const uint64_t*>a)[0]
     cdef uint64_t y = (<const uint64_t*>b)[0]
     return (x > y) - (x < y)
-
-
-cdef struct SortKey:         # a dynamic relocation on its way into .rela.dyn
-    uint32_t rank            # 0 relative, 1 other, 2 COPY, 3 IRELATIVE
-    uint32_t sym             # .dynsym index
-    uint64_t group           # lowest offset among the relocations of that symbol
-    uint64_t offset          # r_offset
-    Rela r                   # the relocation
-
-
-cdef int compare_symbols(const void* a, const void* b) noexcept nogil:
-    cdef const SortKey* x = <const SortKey*>a
-    cdef const SortKey* y = <const SortKey*>b
-    if x.rank != y.rank:
-        return (x.rank > y.rank) - (x.rank < y.rank)
-    if x.rank != 0 and x.sym != y.sym:
-        return (x.sym > y.sym) - (x.sym < y.sym)
-    if x.offset != y.offset:
-        return (x.offset > y.offset) - (x.offset < y.offset)
-    return (x.r.r_type > y.r.r_type) - (x.r.r_type < y.r.r_type)
-
-
-cdef int compare_groups(const void* a, const void* b) noexcept nogil:
-    cdef const SortKey* x = <const SortKey*>a
-    cdef const SortKey* y = <const SortKey*>b
-    if x.rank != y.rank:
-        return (x.rank > y.rank) - (x.rank < y.rank)
-    if x.rank != 0 and x.group != y.group:
-        return (x.group > y.group) - (x.group < y.group)
-    return compare_symbols(a, b)
 
 
 cdef class Dynamic:
@@ -646,54 +616,6 @@ cdef class Dynamic:
         cdef uint64_t i
         for i in range(size // step):
             store_word(c, <uint8_t*>out + i * step, self.packed[i] if i < self.npacked else 1)
-
-
-def write_relocations(Tables tables, size_t out, bint sort):
-    """Writes .rela.dyn from dynrels; returns how many relative relocations stand in front (DT_RELACOUNT).
-
-    sort (-z combreloc): relative ones first, by offset; then by symbol, the symbols in the order of their first
-    offsets; COPY behind them, IRELATIVE last, because resolvers may read what the others have relocated."""
-    cdef Columns* c = &tables.c
-    cdef const Ops* ops = <const Ops*>c.ops
-    cdef uint64_t i, j, n = c.ndynrels, relative = 0
-    cdef uint32_t step = relocation_size(c)
-    cdef uint8_t* p = <uint8_t*>out
-    cdef SortKey* keys
-    if not sort:
-        for i in range(n):
-            store_relocation(c, p + i * step, &c.dynrels[i])
-        return 0
-    keys = <SortKey*>malloc((n + 1) * sizeof(SortKey))
-    if keys == NULL:
-        raise MemoryError
-    with nogil:
-        for i in range(n):
-            keys[i].r = c.dynrels[i]
-            keys[i].offset = c.dynrels[i].r_offset
-            keys[i].sym = c.dynrels[i].r_sym
-            keys[i].group = 0
-            keys[i].rank = 1
-            if c.dynrels[i].r_type == ops.dyn_relative:
-                keys[i].rank = 0
-                relative += 1
-            elif c.dynrels[i].r_type == ops.dyn_copy:
-                keys[i].rank = 2
-            elif c.dynrels[i].r_type == ops.dyn_irelative:
-                keys[i].rank = 3
-        qsort(keys, n, sizeof(SortKey), compare_symbols)
-        i = relative
-        while i < n:
-            j = i
-            while j < n and keys[j].rank == keys[i].rank and keys[j].sym == keys[i].sym:
-                keys[j].group = keys[i].offset
-                j += 1
-            i = j
-        if n > relative:
-            qsort(keys + relative, n - relative, sizeof(SortKey), compare_groups)
-        for i in range(n):
-            store_relocation(c, p + i * step, &keys[i].r)
-    free(keys)
-    return relative
 
 
 def specials(Tables tables):

@@ -1,7 +1,7 @@
 """Contents of the linker's own sections, written into the mapped output when every address is final."""
 
 from mclink import special
-from mclink._core import dynamic, ehhdr, slots
+from mclink._core import dynamic, dynrel, ehhdr, slots
 
 DT_RELACOUNT, DT_RELCOUNT = 0x6ffffff9, 0x6ffffffa
 
@@ -76,7 +76,7 @@ def write_tables(link, plan, places):
     if special.VERNEED in places:
         dynamic.put_bytes(places[special.VERNEED], plan.verneed)
     if special.RELA_DYN in places:
-        plan.relative_count = dynamic.write_relocations(tables, places[special.RELA_DYN], link.options.z_combreloc)
+        plan.relative_count = dynrel.write_relocations(tables, places[special.RELA_DYN], link.options.z_combreloc)
     if special.RELR_DYN in places:
         core.pack_relr(tables, [])
         core.write_relr(tables, places[special.RELR_DYN], dynamic.get_size(tables, special.RELR_DYN))
