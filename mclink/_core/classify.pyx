@@ -595,9 +595,18 @@ cdef uint32_t orphan_kind(const Fragment* row) noexcept nogil:
     return (1 if row.sh_flags & SHF_ALLOC else 0) | (2 if row.sh_type == SHT_NOBITS else 0)
 
 
+cdef Name orphan_name(Columns* c, uint32_t frag, char* buffer) noexcept nogil:
+    """The name of the output section that an orphan asks for: commons belong to .bss."""
+    cdef Name name = fragment_name(c, frag, buffer)
+    if c.frags[frag].kind == FRAG_COMMON and name.length == 6:
+        name.text = b".bss"
+        name.length = 4
+    return name
+
+
 cdef bint same_orphan(Columns* c, uint32_t frag, Name name, uint32_t kind) noexcept nogil:
     cdef char[NAME_BUFFER] buffer
-    cdef Name other = fragment_name(c, frag, buffer)
+    cdef Name other = orphan_name(c, frag, buffer)
     return (other.length == name.length and memcmp(other.text, name.text, name.length) == 0
             and orphan_kind(&c.frags[frag]) == kind)
 
@@ -606,7 +615,7 @@ cdef bint number_one(Columns* c, Orphans* o, uint32_t frag, uint32_t first_rule,
     """Gives one fragment its rule; True when that rule is new."""
     cdef Fragment* row = &c.frags[frag]
     cdef char[NAME_BUFFER] buffer
-    cdef Name name = fragment_name(c, frag, buffer)
+    cdef Name name = orphan_name(c, frag, buffer)
     cdef uint32_t kind = orphan_kind(row)
     cdef uint64_t hash = 0xcbf29ce484222325u ^ kind
     cdef uint32_t i, at
@@ -682,7 +691,7 @@ def number_orphans(Tables tables, uint32_t first_rule, bint apart, bint groups_a
 
 cdef tuple describe(Columns* c, uint32_t frag):
     cdef char[NAME_BUFFER] buffer
-    cdef Name name = fragment_name(c, frag, buffer)
+    cdef Name name = orphan_name(c, frag, buffer)
     return (<bytes>name.text[:name.length]).decode("utf-8", "surrogateescape"), c.frags[frag].sh_type, \
         c.frags[frag].sh_flags, frag
 

@@ -30,7 +30,7 @@ class Engine(Environment):
         "link", "tables", "members", "options", "program", "bodies", "by_name", "values", "known", "headers",
         "regions", "forward", "final", "places", "sized", "snapshot", "last_moved", "phase", "segment_base",
         "segment_page", "segment_end", "relro_offset", "relro_end", "relro", "current", "skipped",
-        "passed_end", "index", "page_sizes", "uses_headers")
+        "passed_end", "index", "page_sizes", "uses_headers", "loaded")
 
     def __init__(self, link):
         super().__init__(link.sources)
@@ -58,6 +58,7 @@ class Engine(Environment):
         self.segment_page = 1
         self.relro = self.wants_relro()
         self.bodies = {}
+        self.loaded = set()         # sections that take room in their region
         self.make_program()
         self.regions = Regions(link, self)
 
@@ -134,7 +135,16 @@ class Engine(Environment):
             made = iter(item for item in body if type(item) is not Run and type(item) is not tuple)
             section.statements = _merge_bodies(section.statements, made)
         self.bodies[section] = body
+        if section.flags & SHF_ALLOC or self.was_loaded(section):
+            self.loaded.add(section)
         return bool(section.number or body or self.given_address(section))
+
+    def was_loaded(self, section):
+        """Whether (INFO) or its like took SHF_ALLOC from sections that have contents: GNU ld lets these take
+        part in the region all the same."""
+        return section.definition is not None and section.definition[5] in ("INFO", "COPY", "DSECT", "OVERLAY") \
+            and any(type(item) is Run and item.count and self.members.summary(item.number)[0] & SHF_ALLOC
+                    for item in section.statements)
 
     def given_address(self, section):
         definition = section.definition
@@ -264,8 +274,12 @@ class Engine(Environment):
         self.dot = base
         if not _is_tbss(section) or self.options.relocatable:
             self.dot = base + size & _MASK
-        if section.number:
-            region.advance(section, self.dot)
+        if section.number and (section in self.loaded or section.flags & SHF_ALLOC):
+            region.move(self.dot, section)
+            if section.lma_region is not None:
+                load = self.regions.find(section.lma_region, 0)
+                if load is not region and section.flags & SHF_ALLOC:
+                    load.move(section.lma + self.dot - base, section)
 
     def size_body(self, section, body, base):
         """Place the contents of a section at address `base`; returns its size."""
@@ -354,9 +368,9 @@ class Engine(Environment):
             self.section = ABSOLUTE
             lma = absolute_value(definition[7], self)
         elif section.lma_region is not None:
-            load = self.regions.find(section.lma_region, definition[1])
+            load = self.regions.find(section.lma_region, definition[1] if definition is not None else 0)
             lma = load.current
-            if definition[3] & ast.ALIGN_WITH_INPUT:
+            if definition is not None and definition[3] & ast.ALIGN_WITH_INPUT:
                 lma += padding
             else:
                 lma = align(lma, section.align if load is region else wanted)
@@ -463,7 +477,8 @@ class Engine(Environment):
             if common_page < max_page:
                 value += (self.dot + common_page - 1) & (max_page - common_page)
             return value
-        value += self.dot & (max_page - 1)
+        if not self.relro:
+            value += self.dot & (max_page - 1)
         if self.phase == _NONE:
             self.phase = _ALIGNED
             self.segment_base = value
@@ -613,6 +628,7 @@ class Engine(Environment):
 
     def finish(self):
         """The final walk: values of symbols, data, fills, ASSERTs, checks of regions and overlaps."""
+        self.regions.check(self.link)
         self.start_walk(True)
         self.current = None
         self.skipped = False
@@ -639,7 +655,6 @@ class Engine(Environment):
             elif item[0] == ast.ASSERT:
                 evaluate(item, self)
         self.set_values()
-        self.regions.check(self.link)
         if self.relro and self.relro_end:
             for section in self.link.outputs:
                 section.relro = bool(section.flags & SHF_ALLOC and self.segment_base <= section.address

@@ -65,6 +65,7 @@ class _Placer:
         self.relocatable = link.options.relocatable
         self.last = {}              # place -> last section put there
         self.traits = {}            # id(section) -> traits, for sections with contents
+        self.types = {}             # id(section) -> sh_type of its members, for the same
         self.by_name = {}           # name -> list of sections
         for section in self.sections():
             self.by_name.setdefault(section.name, []).append(section)
@@ -78,11 +79,10 @@ class _Placer:
                 yield from item.members
 
     def note_traits(self, section):
-        if section.type and (section.keep or any(self.has_members(item) for item in section.statements)):
+        filled = any(type(item) is not tuple and item.count for item in section.statements)
+        if section.keep or filled:
             self.traits[id(section)] = section_traits(section.name, section.type, section.flags)
-
-    def has_members(self, item):
-        return type(item) is not tuple and item.count != 0
+            self.types[id(section)] = section.type if filled else 0
 
     def tell(self, orphan):
         """--orphan-handling=warn and =error."""
@@ -119,7 +119,7 @@ class _Placer:
         section = OutputSection(orphan.name)
         section.type = orphan.type
         section.flags = orphan.flags
-        self.by_name.setdefault(orphan.name, []).append(section)
+        self.by_name.setdefault(section.name, []).append(section)
         place, after = self.choose_place(orphan)
         if orphan.type == SHT_NOTE and place == "note":
             index = self.behind_note(after, orphan)
@@ -127,10 +127,20 @@ class _Placer:
             index = self.statements.index(self.last[place]) + 1
         else:
             index = self.behind(after, place)
+        self.inherit_region(section, index)
         self.statements.insert(index, section)
         if place is not None:
             self.last[place] = section
         return section
+
+    def inherit_region(self, section, index):
+        """An orphan goes to the memory region of the section it follows."""
+        if not section.flags & SHF_ALLOC:
+            return
+        for item in reversed(self.statements[:index]):
+            if type(item) is OutputSection:
+                section.region = item.region
+                return
 
     def choose_place(self, orphan):
         """(name of the place, item of the plan to put it after: None for the start, -1 for the end)."""
@@ -179,15 +189,13 @@ class _Placer:
         return found
 
     def similar(self, traits, kind):
-        """The last section that holds similar things; kind: None or the sh_type it must agree with (no data
-        among zero-filled sections and the reverse)."""
+        """The last section that holds similar things; kind: None, or the sh_type it must have if it is
+        in use."""
         found = None
         seen_tls = False
         for section in self.sections():
             known = self.traits.get(id(section), 0)
-            if kind is not None and id(section) in self.traits and (
-                    (section.type == SHT_NOBITS) != (kind == SHT_NOBITS)
-                    or (section.type == SHT_NOTE) != (kind == SHT_NOTE)):
+            if kind is not None and traits & _ALLOC and self.types.get(id(section), kind) != kind:
                 continue
             differ = known ^ traits
             if traits & _CODE:
@@ -218,8 +226,8 @@ class _Placer:
         return found
 
     def behind(self, after, place):
-        """Where to insert behind `after`: past assignments, but before the symbol assignments that lead up to
-        the next section."""
+        """Where to insert behind `after`: past the symbols that follow it, but before the location counter is
+        moved for the next section if that one is allocated. At the start, the first move is left in front."""
         statements = self.statements
         if after == -1:
             return len(statements)
@@ -229,7 +237,7 @@ class _Placer:
         while index < len(statements):
             item = statements[index]
             if type(item) is tuple:
-                if item[0] == ast.ASSIGN and item[2] != "." and assignment is None and not first:
+                if item[0] == ast.ASSIGN and item[2] == "." and assignment is None and not first:
                     assignment = index
                 first = False
                 index += 1

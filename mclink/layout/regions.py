@@ -1,6 +1,6 @@
 """Memory regions (GNU ld manual, node "MEMORY")."""
 
-from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS
+from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS
 from mclink.inputs.script.evaluate import absolute_value
 
 
@@ -22,12 +22,8 @@ class Region:
         self.overflow = None        # (section, bytes) of the first section that did not fit
         self.used = 0               # highest address used
 
-    def advance(self, section, dot):
-        """An allocated section now ends at `dot`."""
-        if section.flags & SHF_ALLOC:
-            self.move(dot, section)
-
     def move(self, dot, section=None):
+        """What is in the region now ends at `dot`, because of `section`."""
         self.current = dot
         if self.length is not None and section is not None:
             excess = dot - (self.origin + self.length)
@@ -38,7 +34,7 @@ class Region:
 class Regions:
     """The regions of a link and the default one."""
 
-    __slots__ = ("default", "by_name", "in_order", "aliases", "sources", "engine", "warned")
+    __slots__ = ("default", "by_name", "in_order", "aliases", "sources", "engine", "homeless")
 
     def __init__(self, link, engine):
         plan = link.plan
@@ -47,7 +43,7 @@ class Regions:
         self.sources = link.sources
         self.by_name = {}
         self.in_order = []
-        self.warned = set()
+        self.homeless = []          # allocated sections that no region takes
         for name, pos, attributes, inverted, origin, length in plan.memory:
             region = Region(name, pos, attributes, inverted)
             self.by_name[name] = region
@@ -66,6 +62,7 @@ class Regions:
             region.overflow = None
         self.default.current = 0
         self.default.last = None
+        self.homeless = []
 
     def bounds(self, name):
         region = self.by_name.get(name)
@@ -80,9 +77,7 @@ class Regions:
     def choose(self, section, explicit):
         """The region of a section: >region, else without an address the first whose attributes fit."""
         if section.region is not None:
-            return self.find(section.region, section.definition[1])
-        if section.lma_region is not None and not explicit and section.definition[4] is None:
-            return self.default
+            return self.find(section.region, section.definition[1] if section.definition is not None else 0)
         if explicit or not self.in_order or not section.flags & SHF_ALLOC:
             return self.default
         traits = {"a"}
@@ -95,10 +90,16 @@ class Regions:
         for region in self.in_order:
             if traits & set(region.attributes) and not traits & set(region.inverted):
                 return region
+        if section.number and not (section.type == SHT_NOBITS and section.flags & SHF_TLS):
+            self.homeless.append(section)
         return self.default
 
     def check(self, link):
-        """Errors for regions that overflowed: the first section that did not fit, and by how much."""
+        """Errors for sections without a region, and for regions that overflowed: the first section that did not
+        fit, and by how much."""
+        if not link.options.relocatable:
+            for section in self.homeless:
+                link.diag.error(f"no memory region specified for loadable section '{section.name}'")
         for region in self.in_order:
             if region.overflow is None:
                 continue

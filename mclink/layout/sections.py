@@ -34,6 +34,8 @@ def create_outputs(link):
             _expand_classes(section, plan, link.sources)
         describe_section(section, members, link, own)
     place_orphans(link, members, lambda section: describe_section(section, members, link, own))
+    if link.plan.memory:
+        _carry_load_regions(plan)
     constants = None
     outputs = link.outputs = []
     for section in script_sections(plan):
@@ -51,6 +53,17 @@ def create_outputs(link):
         for item in section.statements:
             if type(item) is Run:
                 members.set_output(link.tables, item.number, section.number)
+
+
+def _carry_load_regions(plan):
+    """AT> holds for the sections that follow in the same region without an address of their own."""
+    before = None
+    for section in script_sections(plan):
+        definition = section.definition
+        if (before is not None and section.lma_region is None and section.region == before.region
+                and (definition is None or definition[4] is None and definition[7] is None)):
+            section.lma_region = before.lma_region
+        before = section
 
 
 def script_sections(plan):
@@ -135,6 +148,8 @@ def describe_section(section, members, link, own):
         internal = internal or run_internal
         if members.total_size(link.tables, run.number):
             section.keep = True
+    if flags_and == 0xffffffff:
+        flags_or = flags_and = SHF_WRITE
     section.flags = _flags(flags_or, flags_and, entsize, link.options.relocatable)
     if section.definition is not None:
         section.flags &= ~SHF_GNU_RETAIN

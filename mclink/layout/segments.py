@@ -334,6 +334,9 @@ def _place_load(link, segment, end, headers_end, page, unpaged, placed):
         offset = max(end, headers_end)
     modulus = segment.align
     offset += (first.address - offset) % modulus
+    if not segment.headers and all(section.type == SHT_NOBITS for section in outputs):
+        # Nothing of it is in the file: any offset will do that agrees with the address.
+        offset = first.address % modulus
     if segment.headers:
         if first.address < offset:
             link.diag.error(f"not enough room for program headers in front of section '{first.name}'; try -N")
@@ -348,23 +351,19 @@ def _place_load(link, segment, end, headers_end, page, unpaged, placed):
     start = segment.offset
     file_end = headers_end if segment.headers else offset
     memory_end = segment.address + (headers_end if segment.headers else 0)
-    loaded = [section.type != SHT_NOBITS for section in outputs]
-    last_loaded = max((i for i, is_loaded in enumerate(loaded) if is_loaded), default=-1)
-    for i, section in enumerate(outputs):
+    for section in outputs:
         place = start + (section.address - segment.address)
         tbss = section.type == SHT_NOBITS and section.flags & SHF_TLS
         if not tbss:
             memory_end = max(memory_end, section.address + section.size)
-        if loaded[i]:
+        if section.type != SHT_NOBITS:
             section.offset = place
             section.file_size = section.size
             file_end = max(file_end, place + section.size)
         else:
+            # In front of loaded sections it is written out as zeros, by the gap that it leaves.
             section.file_size = 0
-            # Zero-filled sections in front of loaded ones are written out as zeros.
-            section.offset = place if i < last_loaded or tbss else file_end
-            if i < last_loaded and not tbss:
-                file_end = max(file_end, place + section.size)
+            section.offset = file_end
         placed.add(section)
     segment.file_size = file_end - segment.offset
     segment.size = memory_end - segment.address
