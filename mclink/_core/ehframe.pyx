@@ -14,8 +14,7 @@ from libc.string cimport memcpy, memcmp, memset, strcmp
 from mclink._core.bytes cimport load32, store32, in_range
 from mclink._core.cfi cimport (FOUND_RECORDS, FOUND_UNKNOWN, FOUND_DAMAGE, encoded_size, fits_table, is_zero,
                                 read_cie)
-from mclink._core.elf cimport (Rela, Sym, SHF_ALLOC, SHF_EXECINSTR, SHT_PROGBITS, SHT_X86_64_UNWIND,
-                               SHN_ABS)
+from mclink._core.elf cimport Rela, SHF_ALLOC, SHF_EXECINSTR, SHT_PROGBITS, SHN_ABS
 from mclink._core.fault cimport FAULT_BAD_EH_FRAME, fault_at
 from mclink._core.formula cimport open_place, relocate_place
 from mclink._core.hash cimport hash_bytes
@@ -27,6 +26,7 @@ from mclink._core.tables cimport (Tables, Columns, File, Fragment, Cie, Fde, EhI
                                   STATE_LIVE, STATE_SCRIPT_DISCARD)
 
 cdef enum:
+    SHT_LOPROC = 0x70000000  # some psABIs give .eh_frame a section type of their own
     FILES_PER_UNIT = 64      # live files searched in one unit of work
     INPUTS_PER_UNIT = 32     # .eh_frame sections parsed, laid out or written in one unit of work
 
@@ -48,7 +48,7 @@ cdef bint is_eh_frame(Columns* c, const File* file, uint32_t frag) noexcept nogi
     cdef uint32_t name
     if f.kind != FRAG_REGULAR or f.sh_flags & (SHF_ALLOC | SHF_EXECINSTR) != SHF_ALLOC or f.rule == 0:
         return False
-    if f.sh_type != SHT_PROGBITS and f.sh_type != SHT_X86_64_UNWIND:
+    if f.sh_type != SHT_PROGBITS and f.sh_type < SHT_LOPROC:
         return False
     if c.frag_state[frag] & (STATE_LIVE | STATE_SCRIPT_DISCARD) != STATE_LIVE:
         return False

@@ -9,8 +9,8 @@ The loops are in `pieces`; this module finds the inputs, groups them, plans the 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, calloc, realloc, free
 from libc.string cimport memcpy, memset
-from mclink._core.elf cimport (SHT_PROGBITS, SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE,
-                               SHF_STRINGS, SHF_TLS, SHF_X86_64_LARGE)
+from mclink._core.elf cimport (SHT_PROGBITS, SHF_WRITE, SHF_MERGE, SHF_STRINGS, SHF_INFO_LINK, SHF_LINK_ORDER,
+                               SHF_GROUP, SHF_TLS, SHF_COMPRESSED, SHF_GNU_RETAIN)
 from mclink._core.parallel cimport parallel_for
 from mclink._core.pieces cimport (BATCH, Unique, Record, Chunk, Block, Plan, Shard, Work, is_terminated,
                                   count_pieces, place_block, split_block, scatter_block, collect_block,
@@ -30,7 +30,8 @@ cdef enum:
     SHARD_PIECES = 1 << 14   # pieces that a shard should have
     MAX_SHARD_BITS = 7       # log2 of the largest number of shards of a group
     WRITE_ROWS = 1 << 14     # unique pieces that one unit of `write` copies
-    GROUP_FLAGS = SHF_ALLOC | SHF_EXECINSTR | SHF_STRINGS | SHF_X86_64_LARGE
+    # Flags about the input file, not about the contents; all others keep sections apart.
+    INPUT_FLAGS = SHF_INFO_LINK | SHF_LINK_ORDER | SHF_GROUP | SHF_COMPRESSED | SHF_GNU_RETAIN
 
 
 cdef bint is_mergeable(Columns* c, const File* file, uint32_t frag) noexcept nogil:
@@ -180,7 +181,7 @@ cdef class Merger:
     cdef uint32_t find_group(self, const Fragment* f, uint32_t hint) noexcept:
         """Row of the group that takes a fragment; there is room for one more."""
         cdef Columns* c = self.w.c
-        cdef uint32_t flags = f.sh_flags & GROUP_FLAGS
+        cdef uint32_t flags = f.sh_flags & ~<uint32_t>INPUT_FLAGS
         cdef MergeGroup* group
         cdef Plan* plan
         cdef uint32_t g

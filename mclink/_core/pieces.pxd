@@ -48,7 +48,7 @@ cdef struct Plan:            # what is known of a group while it is being merged
     uint32_t first_input     # its MergeInput rows are contiguous
     uint32_t ninputs         # number of them
     uint64_t npieces         # number of its pieces
-    uint32_t flags           # GROUP_FLAGS bits of its members: part of the key
+    uint32_t flags           # sh_flags of its members without INPUT_FLAGS: part of the key
     uint32_t rule            # run of its members: part of the key
     uint32_t shard_bits      # log2 of the number of shards
     uint32_t first_shard     # its first row of Work.shards
