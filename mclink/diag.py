@@ -33,23 +33,24 @@ CATALOGUE = {
     "cannot-open": ("error", "cannot open {path}: {reason}"),
     "not-recognised": ("error", "{file}: file format not recognised"),
     "library-not-found": ("error", "unable to find library -l{name}"),
-    "bad-header": ("error", "{file}: malformed ELF header or section header (section {number})"),
-    "truncated": ("error", "{file}: file is truncated or a table leaves it (at {offset:#x})"),
-    "bad-symbol": ("error", "{file}: invalid symbol {number}: bad name or section index"),
-    "bad-group": ("error", "{file}: malformed section group (section {number})"),
+    "bad-header": ("error", "{file}: malformed {what} (at {offset:#x})"),
+    "truncated": ("error", "{file}: {what} is malformed or leaves the file (at {offset:#x}): "
+                           "the file is truncated or damaged"),
+    "bad-symbol": ("error", "{file}: invalid symbol {number}: {why}"),
+    "bad-group": ("error", "{file}: malformed section group (section {value}): {why}"),
     "bad-align": ("error", "{file}: section {number}: alignment {value:#x} is not a power of two"),
     "bad-merge": ("error", "{place}: malformed mergeable section: size is not a multiple of "
                            "the entry size, or the last string has no end"),
     "bad-eh-frame": ("error", "{place}: malformed .eh_frame record"),
-    "bad-shared": ("error", "{file}: malformed dynamic section or version table"),
-    "bad-archive": ("error", "{file}: malformed archive (at {offset:#x})"),
+    "bad-shared": ("error", "{file}: {what} of the shared object is malformed (at {offset:#x})"),
+    "bad-archive": ("error", "{file}: malformed archive (at {offset:#x}): {why}"),
     "wrong-machine": ("error", "{file} is incompatible with {target}"),
     "lto-object": ("error", "{file}: contains compiler IR (-flto) and no compiler plugin is loaded; "
                             "compile it without -flto, or with -ffat-lto-objects"),
     "no-memory": ("error", "out of memory"),
     # symbols
-    "undefined-symbol": ("error", "undefined symbol: {symbol}"),
-    "undefined-symbol-warning": ("warning", "undefined symbol: {symbol}"),
+    "undefined-symbol": ("error", "undefined {visibility}symbol: {symbol}"),
+    "undefined-symbol-warning": ("warning", "undefined {visibility}symbol: {symbol}"),
     "duplicate-symbol": ("error", "duplicate symbol: {symbol}"),
     "discarded": ("error", "relocation refers to a symbol in a discarded section: {symbol}"),
     "tls-mismatch": ("error", "{place}: relocation {type} does not fit the kind of {symbol}: "
@@ -59,15 +60,14 @@ CATALOGUE = {
     "reloc-symbol": ("error", "{place}: relocation {type}: invalid symbol index {number}"),
     "reloc-offset": ("error", "{place}: relocation {type} lies outside its section"),
     "reloc-range": ("error", "{place}: relocation {type} out of range: "
-                             "{value} is not in [{low}, {high}]; references {symbol}"),
+                             "{value} is not in [{low}, {high}]{references}"),
     "reloc-align": ("error", "{place}: improper alignment for relocation {type}: "
                              "{value:#x} is not aligned to {low} bytes"),
-    "needs-pic": ("error", "{place}: relocation {type} cannot be used against {symbol}; "
-                           "recompile with -fPIC"),
-    "textrel": ("error", "{place}: relocation {type} against {symbol} in a read-only section; "
-                         "recompile with -fPIC or pass -z notext"),
+    "needs-pic": ("error", "relocation {type} cannot be used against {symbol}; recompile with -fPIC"),
+    "textrel": ("error", "relocation {type} cannot be used against {symbol} in a read-only section; "
+                         "recompile with -fPIC, or pass -z notext to allow text relocations in the output"),
     "copy-protected": ("error", "{place}: cannot preempt protected symbol {symbol}"),
-    "no-copy": ("error", "{place}: unresolvable relocation {type} against {symbol}; "
+    "no-copy": ("error", "unresolvable relocation {type} against {symbol}; "
                          "recompile with -fPIC or remove -z nocopyreloc"),
     "bad-instruction": ("error", "{place}: relocation {type} is on an unexpected instruction"),
 }

@@ -151,7 +151,7 @@ def test_two_links_share_nothing():
 def test_report_fills_the_template():
     diag, stream = make()
     diag.report("reloc-range", "defined in b.o", place="a.o:(.text+0x1)", type="R_X86_64_PC32",
-                value=5, low=-1, high=1, symbol="f")
+                value=5, low=-1, high=1, references="; references f")
     assert stream.getvalue() == (
         "ld.mclink: error: a.o:(.text+0x1): relocation R_X86_64_PC32 out of range: 5 is not in "
         "[-1, 1]; references f\n>>> defined in b.o\n")
