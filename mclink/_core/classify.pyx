@@ -309,7 +309,8 @@ cdef void classify_fragment(Job* job, const File* f, uint32_t frag, uint8_t* ans
         row.rule = 0
         c.frag_state[frag] |= STATE_SCRIPT_DISCARD
         return
-    e = find_entry(t, c, f, name, row.sh_flags, answers, 0)
+    # GNU ld's commons have no flags that INPUT_SECTION_FLAGS could ask for.
+    e = find_entry(t, c, f, name, 0 if row.kind == FRAG_COMMON else row.sh_flags, answers, 0)
     if e == NULL:
         row.rule = NO_RULE
         return

@@ -14,6 +14,8 @@ from mclink.plan import Overlay
 # What decides where a section goes, as bits.
 _ALLOC, _LOAD, _CONTENTS, _WRITABLE, _CODE, _TLS, _DEBUG = 1, 2, 4, 8, 16, 32, 64
 
+_EXACT = _ALLOC | _LOAD | _CONTENTS | _WRITABLE | _CODE | _TLS
+
 _DEBUG_NAMES = (".debug", ".stab", ".gnu.linkonce.wi.", ".gnu.debuglto_", ".gdb_index", ".zdebug")
 
 
@@ -120,7 +122,11 @@ class _Placer:
         section.type = orphan.type
         section.flags = orphan.flags
         self.by_name.setdefault(section.name, []).append(section)
-        place, after = self.choose_place(orphan)
+        if orphan.name in self.link.options.section_start or self.is_common(orphan):
+            # GNU ld makes these two behind all that the script says.
+            place, after = None, -1
+        else:
+            place, after = self.choose_place(orphan)
         if orphan.type == SHT_NOTE and place == "note":
             index = self.behind_note(after, orphan)
         elif place in self.last:
@@ -132,6 +138,9 @@ class _Placer:
         if place is not None:
             self.last[place] = section
         return section
+
+    def is_common(self, orphan):
+        return orphan.name == ".bss" and load.section_name(self.link.tables, orphan.first) == "COMMON"
 
     def inherit_region(self, section, index):
         """An orphan goes to the memory region of the section it follows."""
@@ -191,8 +200,15 @@ class _Placer:
     def similar(self, traits, kind):
         """The last section that holds similar things; kind: None, or the sh_type it must have if it is
         in use."""
+        exact = None
         found = None
         seen_tls = False
+        for section in self.sections():
+            if (id(section) in self.traits or not traits) and not (self.traits.get(id(section), 0) ^ traits) & _EXACT \
+                    and (kind is None or self.types.get(id(section), kind) == kind):
+                exact = section
+        if exact is not None:
+            return self.overlay_of(exact) if exact not in self.statements else exact
         for section in self.sections():
             known = self.traits.get(id(section), 0)
             if kind is not None and traits & _ALLOC and self.types.get(id(section), kind) != kind:

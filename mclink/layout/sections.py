@@ -45,6 +45,8 @@ def create_outputs(link):
                 constants = {node[2]: node[3] for node in plan.statements
                              if type(node) is tuple and node[0] == ast.ASSIGN and type(node[3]) is int}
             section.keep = _stays_empty(section, constants)
+        if link.options.omagic and section.name == ".text":
+            section.flags |= SHF_WRITE
         if section.keep or section.name in own:
             outputs.append(section)
             section.number = len(outputs)
@@ -164,8 +166,6 @@ def describe_section(section, members, link, own):
         section.type = SHT_NOBITS
     if internal:
         own.add(section.name)
-    if link.options.omagic and section.name == ".text":
-        section.flags |= SHF_WRITE
     if section.definition is not None:
         _obey_kind(section)
 

@@ -257,7 +257,11 @@ def _script_segments(link, engine):
     for segment, has_flags, _ in by_name.values():
         if not has_flags:
             segment.flags = _flags(segment.outputs)
-        segment.align = max((section.align for section in segment.outputs), default=1)
+        segment.align = max((section.align for section in segment.outputs),
+                            default=link.target.data.ELF_CLASS // 8)
+        if segment.type == PT_NOTE:
+            for section in segment.outputs:
+                section.type = SHT_NOTE
     return segments
 
 
@@ -298,7 +302,6 @@ def assign_offsets(link, engine):
             _cover_headers(link, segment, segments, headers_end)
         elif segment.type == PT_GNU_STACK and not segment.outputs:
             segment.size = link.options.z_stack_size or 0
-            segment.align = _STACK_ALIGN
         elif segment.type != PT_LOAD:
             _cover_sections(segment)
             if segment.name == "RELRO" and segment.type == PT_GNU_RELRO and link.plan.phdrs is None:
@@ -334,9 +337,6 @@ def _place_load(link, segment, end, headers_end, page, unpaged, placed):
         offset = max(end, headers_end)
     modulus = segment.align
     offset += (first.address - offset) % modulus
-    if not segment.headers and all(section.type == SHT_NOBITS for section in outputs):
-        # Nothing of it is in the file: any offset will do that agrees with the address.
-        offset = first.address % modulus
     if segment.headers:
         if first.address < offset:
             link.diag.error(f"not enough room for program headers in front of section '{first.name}'; try -N")
@@ -367,6 +367,10 @@ def _place_load(link, segment, end, headers_end, page, unpaged, placed):
         placed.add(section)
     segment.file_size = file_end - segment.offset
     segment.size = memory_end - segment.address
+    if not segment.file_size and not segment.headers:
+        # Nothing of it is in the file: any offset will do that agrees with the address.
+        segment.offset = first.address % modulus
+        return end
     return max(end, file_end)
 
 
