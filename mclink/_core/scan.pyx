@@ -250,7 +250,8 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
         atomic_or32(&s.c.needs, NEEDS_TLSLD)
         return V_APPLY
     if q == Q_DTPOFF:
-        if imported:
+        # Local-dynamic code has been told that the definition of this module is the one.
+        if imported and s.c.globals[x.gid].frag == 0:
             report(s, x, FAULT_NEEDS_PIC, 0)
             return V_SKIP
         if executable and x.t.flags & TYPE_RELAX and x.frag.sh_flags & SHF_EXECINSTR:
