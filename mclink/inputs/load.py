@@ -179,6 +179,7 @@ def open_library(link, node, items, depth):
     for path in skipped:
         error = LinkError(f"{error}\n>>> skipped incompatible {path}")
     link.diag.error(str(error))
+    link.diag.run_error_script("missing-lib", node.name)
 
 
 def open_path(link, path, shown, node, items, depth, searched, library=False):
@@ -196,8 +197,7 @@ def open_path(link, path, shown, node, items, depth, searched, library=False):
             found = search.find_named(link, path, "")
             if found and found != path:
                 return open_path(link, found, found, node, items, depth, False)
-        link.diag.error(f"cannot open {path}: {os.strerror(error.errno)}" if error.errno != 2 else
-                        f"cannot find {path}: No such file or directory")
+        link.diag.error(f"cannot open {path}: {os.strerror(error.errno)}")
         return True
     if isinstance(node, tree.JustSymbolsNode):
         if kind not in ("executable", "shared", "object"):

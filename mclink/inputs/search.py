@@ -68,7 +68,7 @@ def find_named(link, path, origin):
 
 def missing(link, what):
     """The LinkError for a file that is nowhere, with the folders that were searched."""
-    text = f"cannot find {what}: No such file or directory"
+    text = f"unable to find library {what}"
     if what.startswith("-l"):
         folders = []
         for folder in library_folders(link):
