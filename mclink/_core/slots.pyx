@@ -290,7 +290,9 @@ cdef void place_plt(Columns* c, Aux* a, uint32_t* nplt, uint32_t* niplt) noexcep
         return
     if not is_import(c, a):
         return
-    if a.needs & NEED_GOT and not a.needs & NEED_CANONICAL_PLT:
+    # An IFUNC of this library keeps its lazy slot: its resolver must not run before the library is relocated.
+    if a.needs & NEED_GOT and not a.needs & NEED_CANONICAL_PLT and not (
+            c.globals[a.gid].type == STT_GNU_IFUNC and c.gflags[a.gid] & G_DEF_REGULAR):
         section = &c.frags[c.special[SPECIAL_PLT_GOT]]
         a.plt_section = SPECIAL_PLT_GOT
         a.plt = <int32_t>section.size

@@ -139,6 +139,9 @@ cdef void put_global(Plan* p, uint32_t gid, uint32_t at, uint64_t string, bint l
         s.st_value = g.value
     elif g.state == SYM_DEFINED or g.state == SYM_DEFINED_WEAK or c.gflags[gid] & G_COPIED:
         s.st_value = c.gvalue[gid]
+        if c.gflags[gid] & G_CANONICAL_PLT and g.frag != 0:
+            # An IFUNC whose address is its PLT entry: the table names the resolver, as GNU ld's.
+            s.st_value = frag_address(c, g.frag, g.value)
         if g.frag != 0:
             output = c.frags[g.frag].output
             if c.frag_state[g.frag] & STATE_FOLDED:
