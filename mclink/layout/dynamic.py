@@ -140,7 +140,8 @@ def define_versions(link, plan):
     for number, node in enumerate(nodes):
         if node is None:
             continue
-        names = [node.name] + [nodes[parent].name for parent in node.parents]
+        # The last parent comes first, as in GNU ld.
+        names = [node.name] + [nodes[parent].name for parent in reversed(node.parents)]
         last = number == len(nodes) - 1
         table += n(1, 2) + n(VER_FLG_BASE if node.base else 0, 2) + n(number, 2) + n(len(names), 2)
         table += n(elf_hash(node.name), 4) + n(20, 4) + n(0 if last else 20 + 8 * len(names), 4)

@@ -10,7 +10,7 @@ import stat
 from mclink._core import apply, ehframe, image, load, merge, place
 from mclink.context import Run
 from mclink.diag import LinkError
-from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS
+from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_REL, SHT_RELA
 from mclink import faults
 from mclink.plan import Data, Fill
 from mclink.output import build_id, compress, dynamic, headers, relocs, symtab
@@ -64,6 +64,11 @@ def plan_sections(link, relocations):
     tables = symtab.plan_tables(link, len(sections) + 1)
     for section in relocations + [group for group, _ in link.extra["groups"]]:
         section.link = tables[0]
+    if len(tables) > 1:
+        for section in link.outputs:
+            # The IRELATIVE relocations of a static executable have no .dynsym to name.
+            if section.type in (SHT_RELA, SHT_REL) and section.link is None:
+                section.link = tables[0]
     sections += tables
     if tables:
         symtab.name_sections(link, sections)
