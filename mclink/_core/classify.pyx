@@ -8,12 +8,12 @@ has reached them.
 Source of the rules: GNU ld manual, nodes "Input Section Basics" and "Input Section Wildcards".
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
-from libc.stdlib cimport calloc, realloc, free
+from libc.stdlib cimport calloc, realloc, free, qsort
 from libc.string cimport memcmp, memcpy, memset, strlen
 
 from mclink._core.elf cimport (
     SHT_NOBITS, SHF_ALLOC, SHF_WRITE, SHF_TLS, SHF_GROUP, SHF_X86_64_LARGE)
-from mclink._core.parallel cimport parallel_for, atomic_or8
+from mclink._core.parallel cimport parallel_for, atomic_or8, atomic_add64
 from mclink._core.tables cimport (
     Columns, File, Fragment, Tables, FRAG_NONE, FRAG_COMMON, STATE_DISCARDED, STATE_KEEP,
     STATE_SCRIPT_DISCARD)
@@ -22,12 +22,14 @@ cdef enum:
     EM_X86_64 = 62
     NO_RULE = 0xffffffff
     DENSE_CHILDREN = 4       # a node with more children gets a table of 256
+    ORPHANS = 16384          # orphans that are listed; with more of them all fragments are searched
     NAME_BUFFER = 512        # bytes of a renamed .zdebug section that are kept
 
 cdef enum:                   # Entry.kind
     KIND_EXACT = 0           # the name ends at the entry's node
     KIND_PREFIX = 1          # anything may follow
-    KIND_GLOB = 2            # `tail` decides on the rest
+    KIND_SUFFIX = 2          # anything may follow, but the name ends with `tail`
+    KIND_GLOB = 3            # `tail` decides on the rest
 
 cdef enum:                   # bits of a rule's byte in Trie.rule_bits
     RULE_KEEP = 1            # KEEP(): members are roots of --gc-sections
@@ -114,7 +116,7 @@ cdef struct Entry:           # one section pattern of one statement
     uint32_t without_flags   # SHF_ bits that must be clear
     uint32_t next            # next entry of the same node, of the same or a higher rule; 0 none
     uint32_t pad             # zero
-    const char* tail         # KIND_GLOB: the pattern behind the literal prefix
+    const char* tail         # KIND_GLOB: the pattern behind the literal prefix; KIND_SUFFIX: the literal suffix
     const char* tail_end     # its end
 
 cdef struct Node:            # a byte string that some pattern begins with
@@ -152,6 +154,8 @@ cdef struct Trie:            # the compiled statements
     uint32_t n_conditions    # rows in use
     uint32_t n_uniques       # rows in use
     uint32_t n_rules         # rows in use
+    uint32_t* orphans        # [ORPHANS] sections that no statement takes, in no order
+    int64_t n_orphans        # how many there are; beyond ORPHANS they are not listed
 
 cdef struct Job:             # what the parallel loop needs
     Columns* c               # the tables
@@ -244,6 +248,19 @@ cdef bint is_debug_name(Name name) noexcept nogil:
             or name.length == 5 and begins(name, b".line"))
 
 
+cdef inline bint entry_matches(const Entry* e, const char* p, const char* name_end) noexcept nogil:
+    """Whether the rest [p, name_end) of a name, behind the literal prefix of the pattern, fits."""
+    cdef size_t n
+    if e.kind == KIND_PREFIX:
+        return True
+    if e.kind == KIND_EXACT:
+        return p == name_end
+    if e.kind == KIND_SUFFIX:
+        n = e.tail_end - e.tail
+        return <size_t>(name_end - p) >= n and memcmp(name_end - n, e.tail, n) == 0
+    return glob_match(e.tail, e.tail_end, p, name_end)
+
+
 cdef Entry* find_entry(Trie* t, Columns* c, const File* f, Name name, uint32_t flags, uint8_t* answers,
                        uint32_t only_rule) noexcept nogil:
     """The entry of the lowest rule that takes the section, or NULL. only_rule: 0, or the one rule to try."""
@@ -260,8 +277,7 @@ cdef Entry* find_entry(Trie* t, Columns* c, const File* f, Name name, uint32_t f
             e = &t.entries[i]
             if best != NULL and (e.rule > best.rule or e.rule == best.rule and e.number > best.number):
                 break
-            if ((e.kind == KIND_PREFIX or e.kind == KIND_EXACT and p == name_end
-                    or e.kind == KIND_GLOB and glob_match(e.tail, e.tail_end, p, name_end))
+            if (entry_matches(e, p, name_end)
                     and (flags & e.with_flags) == e.with_flags and not flags & e.without_flags
                     and not t.rule_bits[e.rule] & RULE_OFF
                     and (only_rule == 0 or e.rule == only_rule)
@@ -292,6 +308,13 @@ cdef bint is_unique(Trie* t, Name name) noexcept nogil:
     return False
 
 
+cdef inline void add_orphan(Trie* t, Fragment* row, uint32_t frag) noexcept nogil:
+    cdef int64_t index = atomic_add64(&t.n_orphans, 1)
+    row.rule = NO_RULE
+    if index < ORPHANS:
+        t.orphans[index] = frag
+
+
 cdef void classify_fragment(Job* job, const File* f, uint32_t frag, uint8_t* answers) noexcept nogil:
     cdef Columns* c = job.c
     cdef Trie* t = job.trie
@@ -312,7 +335,7 @@ cdef void classify_fragment(Job* job, const File* f, uint32_t frag, uint8_t* ans
     # GNU ld's commons have no flags that INPUT_SECTION_FLAGS could ask for.
     e = find_entry(t, c, f, name, 0 if row.kind == FRAG_COMMON else row.sh_flags, answers, 0)
     if e == NULL:
-        row.rule = NO_RULE
+        add_orphan(t, row, frag)
         return
     bits = t.rule_bits[e.rule]
     if bits & RULE_DISCARD:
@@ -320,7 +343,7 @@ cdef void classify_fragment(Job* job, const File* f, uint32_t frag, uint8_t* ans
         c.frag_state[frag] |= STATE_SCRIPT_DISCARD
         return
     if job.groups_unique and row.sh_flags & SHF_GROUP or t.n_uniques and is_unique(t, name):
-        row.rule = NO_RULE
+        add_orphan(t, row, frag)
         return
     row.rule = e.rule
     if bits & RULE_KEEP:
@@ -369,6 +392,99 @@ cdef void* enlarge(void* rows, size_t item, uint32_t used) except NULL:
     return rows
 
 
+cdef struct Orphan:          # sections of one name and one kind that no statement takes
+    uint64_t hash            # of name and kind
+    uint32_t frag            # the first of them
+    uint32_t next            # 1-based row of the next orphan of the same slot
+
+
+cdef struct Orphans:         # what is known so far
+    Orphan* rows             # [count + 1], row 0 none
+    uint32_t* table          # [mask + 1] 1-based rows by hash
+    uint64_t mask            # number of slots - 1
+    uint32_t count           # rows in use
+
+
+cdef uint32_t orphan_kind(const Fragment* row) noexcept nogil:
+    """What, besides the name, keeps two orphans apart: allocated or not, with contents or without."""
+    return (1 if row.sh_flags & SHF_ALLOC else 0) | (2 if row.sh_type == SHT_NOBITS else 0)
+
+
+cdef Name orphan_name(Columns* c, uint32_t frag, char* buffer) noexcept nogil:
+    """The name of the output section that an orphan asks for: commons belong to .bss."""
+    cdef Name name = fragment_name(c, frag, buffer)
+    if c.frags[frag].kind == FRAG_COMMON and name.length == 6:
+        name.text = b".bss"
+        name.length = 4
+    return name
+
+
+cdef bint same_orphan(Columns* c, uint32_t frag, Name name, uint32_t kind) noexcept nogil:
+    cdef char[NAME_BUFFER] buffer
+    cdef Name other = orphan_name(c, frag, buffer)
+    return (other.length == name.length and memcmp(other.text, name.text, name.length) == 0
+            and orphan_kind(&c.frags[frag]) == kind)
+
+
+cdef bint number_one(Columns* c, Orphans* o, uint32_t frag, uint32_t first_rule, bint alone) noexcept nogil:
+    """Gives one fragment its rule; True when that rule is new."""
+    cdef Fragment* row = &c.frags[frag]
+    cdef char[NAME_BUFFER] buffer
+    cdef Name name = orphan_name(c, frag, buffer)
+    cdef uint32_t kind = orphan_kind(row)
+    cdef uint64_t hash = 0xcbf29ce484222325u ^ kind
+    cdef uint32_t i, at
+    for i in range(name.length):
+        hash = (hash ^ <uint8_t>name.text[i]) * 0x100000001b3u
+    hash ^= hash >> 29
+    if not alone:
+        at = o.table[hash & o.mask]
+        while at:
+            if o.rows[at].hash == hash and same_orphan(c, o.rows[at].frag, name, kind):
+                row.rule = first_rule + at - 1
+                return False
+            at = o.rows[at].next
+    o.count += 1
+    at = o.count
+    o.rows[at].hash = hash
+    o.rows[at].frag = frag
+    if not alone:
+        o.rows[at].next = o.table[hash & o.mask]
+        o.table[hash & o.mask] = at
+    row.rule = first_rule + at - 1
+    return True
+
+
+cdef int compare_ids(const void* a, const void* b) noexcept nogil:
+    cdef uint32_t left = (<const uint32_t*>a)[0]
+    cdef uint32_t right = (<const uint32_t*>b)[0]
+    return (left > right) - (left < right)
+
+
+cdef void number_all(Columns* c, Trie* t, Orphans* o, uint32_t first_rule, bint apart, bint groups_apart,
+                     uint32_t* firsts) noexcept nogil:
+    """Numbers every orphan, in the order of fragment ids, which is link order with the commons behind it;
+    firsts[i] becomes the first fragment of rule first_rule + i."""
+    cdef int64_t i
+    cdef uint32_t frag
+    cdef bint listed = t.n_orphans <= ORPHANS
+    cdef int64_t end = t.n_orphans if listed else c.nfrags
+    if listed:
+        qsort(t.orphans, t.n_orphans, sizeof(uint32_t), compare_ids)
+    for i in range(end):
+        frag = t.orphans[i] if listed else <uint32_t>i
+        if c.frags[frag].rule == NO_RULE and number_one(
+                c, o, frag, first_rule, apart or groups_apart and c.frags[frag].sh_flags & SHF_GROUP):
+            firsts[o.count - 1] = frag
+
+
+cdef tuple describe(Columns* c, uint32_t frag):
+    cdef char[NAME_BUFFER] buffer
+    cdef Name name = orphan_name(c, frag, buffer)
+    return (<bytes>name.text[:name.length]).decode("utf-8", "surrogateescape"), c.frags[frag].sh_type, \
+        c.frags[frag].sh_flags, frag
+
+
 cdef class Matcher:
     """The compiled input statements of a script.
 
@@ -383,6 +499,9 @@ cdef class Matcher:
         self.t.conditions = <Condition*>enlarge(NULL, sizeof(Condition), 0)
         self.t.entries = <Entry*>enlarge(NULL, sizeof(Entry), 0)
         self.t.nodes = <Node*>enlarge(NULL, sizeof(Node), 0)
+        self.t.orphans = <uint32_t*>calloc(ORPHANS, sizeof(uint32_t))
+        if self.t.orphans == NULL:
+            raise MemoryError
         memset(self.t.conditions, 0, sizeof(Condition))
         memset(self.t.entries, 0, sizeof(Entry))
         memset(self.t.nodes, 0, sizeof(Node))
@@ -399,6 +518,7 @@ cdef class Matcher:
         free(self.t.conditions)
         free(self.t.uniques)
         free(self.t.rule_bits)
+        free(self.t.orphans)
 
     cdef int add_file_pattern(self, pattern) except -1:
         cdef FilePattern* row
@@ -476,6 +596,9 @@ cdef class Matcher:
             self.strings.append(pattern)
             e.tail = p + cut
             e.tail_end = p + n
+            if p[cut] == b'*' and literal_length(p + cut + 1, n - cut - 1) == n - cut - 1:
+                e.kind = KIND_SUFFIX
+                e.tail += 1
         node = &self.t.nodes[at]
         if node.last_entry:
             self.t.entries[node.last_entry].next = self.t.n_entries
@@ -556,6 +679,36 @@ cdef class Matcher:
         """The rule takes nothing in later calls of classify()."""
         self.t.rule_bits[rule] |= RULE_OFF
 
+    def number_orphans(self, Tables tables, uint32_t first_rule, bint apart, bint groups_apart):
+        """Gives the sections that no statement took rules from `first_rule` on, one for each distinct name and
+        kind, in link order; returns a list of (name, sh_type, sh_flags, first fragment).
+
+        apart: --unique, every section has a rule of its own; groups_apart: members of groups have (-r)."""
+        cdef Columns* c = &tables.c
+        cdef size_t total = <size_t>self.t.n_orphans
+        cdef uint32_t i
+        cdef uint32_t* firsts
+        cdef Orphans o
+        if total == 0:
+            return []
+        o.count = 0
+        o.mask = 15
+        while o.mask < total:
+            o.mask = o.mask * 2 + 1
+        o.rows = <Orphan*>calloc(total + 1, sizeof(Orphan))
+        o.table = <uint32_t*>calloc(o.mask + 1, sizeof(uint32_t))
+        firsts = <uint32_t*>calloc(total, sizeof(uint32_t))
+        try:
+            if o.rows == NULL or o.table == NULL or firsts == NULL:
+                raise MemoryError
+            with nogil:
+                number_all(c, &self.t, &o, first_rule, apart, groups_apart, firsts)
+            return [describe(c, firsts[i]) for i in range(o.count)]
+        finally:
+            free(o.rows)
+            free(o.table)
+            free(firsts)
+
     def pattern_numbers(self, Tables tables, list frags):
         """For each fragment, the position in its statement of the pattern that took it."""
         cdef Columns* c = &tables.c
@@ -574,127 +727,6 @@ cdef class Matcher:
             result.append(e.number if e != NULL else 0)
         free(answers)
         return result
-
-
-# -- orphans
-
-cdef struct Orphan:          # sections of one name and one kind that no statement takes
-    uint64_t hash            # of name and kind
-    uint32_t frag            # the first of them
-    uint32_t next            # 1-based row of the next orphan of the same slot
-
-
-cdef struct Orphans:         # what is known so far
-    Orphan* rows             # [count + 1], row 0 none
-    uint32_t* table          # [mask + 1] 1-based rows by hash
-    uint64_t mask            # number of slots - 1
-    uint32_t count           # rows in use
-
-
-cdef uint32_t orphan_kind(const Fragment* row) noexcept nogil:
-    """What, besides the name, keeps two orphans apart: allocated or not, with contents or without."""
-    return (1 if row.sh_flags & SHF_ALLOC else 0) | (2 if row.sh_type == SHT_NOBITS else 0)
-
-
-cdef Name orphan_name(Columns* c, uint32_t frag, char* buffer) noexcept nogil:
-    """The name of the output section that an orphan asks for: commons belong to .bss."""
-    cdef Name name = fragment_name(c, frag, buffer)
-    if c.frags[frag].kind == FRAG_COMMON and name.length == 6:
-        name.text = b".bss"
-        name.length = 4
-    return name
-
-
-cdef bint same_orphan(Columns* c, uint32_t frag, Name name, uint32_t kind) noexcept nogil:
-    cdef char[NAME_BUFFER] buffer
-    cdef Name other = orphan_name(c, frag, buffer)
-    return (other.length == name.length and memcmp(other.text, name.text, name.length) == 0
-            and orphan_kind(&c.frags[frag]) == kind)
-
-
-cdef bint number_one(Columns* c, Orphans* o, uint32_t frag, uint32_t first_rule, bint alone) noexcept nogil:
-    """Gives one fragment its rule; True when that rule is new."""
-    cdef Fragment* row = &c.frags[frag]
-    cdef char[NAME_BUFFER] buffer
-    cdef Name name = orphan_name(c, frag, buffer)
-    cdef uint32_t kind = orphan_kind(row)
-    cdef uint64_t hash = 0xcbf29ce484222325u ^ kind
-    cdef uint32_t i, at
-    for i in range(name.length):
-        hash = (hash ^ <uint8_t>name.text[i]) * 0x100000001b3u
-    hash ^= hash >> 29
-    if not alone:
-        at = o.table[hash & o.mask]
-        while at:
-            if o.rows[at].hash == hash and same_orphan(c, o.rows[at].frag, name, kind):
-                row.rule = first_rule + at - 1
-                return False
-            at = o.rows[at].next
-    o.count += 1
-    at = o.count
-    o.rows[at].hash = hash
-    o.rows[at].frag = frag
-    if not alone:
-        o.rows[at].next = o.table[hash & o.mask]
-        o.table[hash & o.mask] = at
-    row.rule = first_rule + at - 1
-    return True
-
-
-cdef uint32_t count_orphans(Columns* c) noexcept nogil:
-    cdef uint32_t i
-    cdef uint32_t count = 0
-    for i in range(1, c.nfrags):
-        count += c.frags[i].rule == NO_RULE
-    return count
-
-
-def number_orphans(Tables tables, uint32_t first_rule, bint apart, bint groups_apart):
-    """Gives the sections that no statement took rules from `first_rule` on, one for each distinct name and
-    kind, in link order; returns a list of (name, sh_type, sh_flags, first fragment).
-
-    apart: --unique, every section has a rule of its own; groups_apart: members of groups have (-r)."""
-    cdef Columns* c = &tables.c
-    cdef list result = []
-    cdef uint32_t total = count_orphans(c)
-    cdef uint32_t file, i, frag
-    cdef Orphans o
-    if total == 0:
-        return result
-    o.count = 0
-    o.mask = 15
-    while o.mask < total:
-        o.mask = o.mask * 2 + 1
-    o.rows = <Orphan*>calloc(<size_t>total + 1, sizeof(Orphan))
-    o.table = <uint32_t*>calloc(o.mask + 1, sizeof(uint32_t))
-    try:
-        if o.rows == NULL or o.table == NULL:
-            raise MemoryError
-        for file in range(c.nlive + 1):
-            # The fragments behind the input sections come last.
-            if file < c.nlive:
-                frag = c.files[c.live[file]].frag_base + 1
-                i = frag - 1 + c.files[c.live[file]].shnum
-            else:
-                frag = c.first_extra if c.first_extra else c.nfrags
-                i = c.nfrags
-            while frag < i:
-                if c.frags[frag].rule == NO_RULE and number_one(
-                        c, &o, frag, first_rule,
-                        apart or groups_apart and c.frags[frag].sh_flags & SHF_GROUP):
-                    result.append(describe(c, frag))
-                frag += 1
-    finally:
-        free(o.rows)
-        free(o.table)
-    return result
-
-
-cdef tuple describe(Columns* c, uint32_t frag):
-    cdef char[NAME_BUFFER] buffer
-    cdef Name name = orphan_name(c, frag, buffer)
-    return (<bytes>name.text[:name.length]).decode("utf-8", "surrogateescape"), c.frags[frag].sh_type, \
-        c.frags[frag].sh_flags, frag
 
 
 def discard_rules(Tables tables, uint32_t first_rule):

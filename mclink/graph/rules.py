@@ -5,7 +5,7 @@ order of the script; the first that matches a section takes it. Sections that no
 and get a rule of their own for each distinct name. Source: GNU ld manual, node "SECTIONS".
 """
 
-from mclink._core.classify import Matcher, discard_rules, number_orphans
+from mclink._core.classify import Matcher, discard_rules
 from mclink.context import OutputSection, Run
 from mclink.diag import LinkError
 from mclink.inputs.script import ast
@@ -251,8 +251,8 @@ def _number_orphans(link, apart):
     plan = link.plan
     runs = link.runs
     plan.first_orphan = len(runs)
-    found = number_orphans(link.tables, plan.first_orphan, options.unique is not None and not options.unique,
-                           apart)
+    found = plan.matcher.number_orphans(link.tables, plan.first_orphan,
+                                        options.unique is not None and not options.unique, apart)
     if options.orphan_handling == "discard":
         discard_rules(link.tables, plan.first_orphan)
         return
