@@ -66,10 +66,12 @@ def run_probe(probe, command, log, limit):
         os.close(writer)
         try:
             child.wait(limit)
-        except subprocess.TimeoutExpired:
+        except BaseException as stop:  # an interrupted bench leaves no linker behind
             os.killpg(child.pid, 9)
             child.wait()
-            return None
+            if isinstance(stop, subprocess.TimeoutExpired):
+                return None
+            raise
         line = answer.readline()
     if not line:
         return {"status": child.returncode or 1}
@@ -151,6 +153,25 @@ def warm_up(contenders, case, probe, log, limit):
     return able, unable, firsts
 
 
+def busy_ticks():
+    """Clock ticks of all processors spent on something since boot (/proc/stat, first line)."""
+    with open("/proc/stat") as file:
+        user, nice, system, _idle, _wait, irq, soft, steal = map(int, file.readline().split()[1:9])
+    return user + nice + system + irq + soft + steal
+
+
+def wait_for_quiet(seconds):
+    """Wait up to `seconds` for a third of a second in which others use less than a quarter of
+    one processor; on a shared machine this is worth more than any statistics afterwards."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        before, start = busy_ticks(), time.monotonic()
+        time.sleep(0.33)
+        if (busy_ticks() - before) / ticks < 0.25 * (time.monotonic() - start):
+            return
+
+
 def writes_new_file(contender, options):
     """Whether `contender` finds no old output when it runs."""
     return options.fresh if contender.fresh is None else contender.fresh
@@ -173,10 +194,11 @@ def first_line(log):
 
 
 def measure_case(case, contenders, probe, work, options):
-    """All rounds of one case; returns its record (see `report`), or None if nobody can link it.
+    """All rounds of one case; returns its record (see `report`), without runs if nobody can link it.
 
     `options` has ``rounds`` (None: the case's own number), ``fresh`` (remove the output after
-    each link), ``limit`` (seconds a link may take) and ``floors``.
+    each link), ``limit`` (seconds a link may take), ``quiet`` (seconds to wait for
+    a quiet machine before each link) and ``floors``.
     """
     folder = os.path.dirname(contenders[0].output)
     os.makedirs(folder, exist_ok=True)
@@ -203,6 +225,7 @@ def measure_case(case, contenders, probe, work, options):
             contender = able[(number + place) % len(able)]
             if contender.name in unable or contender.name in slow and number >= SLOW_ROUNDS:
                 continue
+            wait_for_quiet(options.quiet)
             figures = run_probe(probe, contender.command(contender.output), log, options.limit)
             if figures is None or figures["status"] != 0:
                 why = first_line(log) if figures else f"more than {options.limit:g} s"

@@ -12,6 +12,7 @@ The linker under test is $MCLINK_LD, else what `mclink --print-gcc-dir` names.
 
 import argparse
 import os
+import signal
 import sys
 import time
 
@@ -97,6 +98,8 @@ def parse_options(argv):
                         help="link over the old output (default: each link writes a new file)")
     parser.add_argument("--limit", type=float, default=120,
                         help="seconds after which a linker is out of a case (120)")
+    parser.add_argument("--quiet", type=float, default=0, metavar="SECONDS",
+                        help="wait up to so long for a quiet machine before each link (0)")
     parser.add_argument("--no-floors", dest="floors", action="store_false",
                         help="do not measure cp, fill and touch beside the linkers")
     parser.add_argument("--results", metavar="DIR", help="where the results go")
@@ -127,6 +130,7 @@ def contenders_of(case, found, options, work):
 def main(argv):
     """Prepare, measure, report; returns the exit status."""
     options = parse_options(argv)
+    signal.signal(signal.SIGTERM, lambda *_about: sys.exit(143))
     work = os.path.abspath(os.environ.get("MCLINK_BENCH_DIR")
                            or os.path.expanduser("~/.cache/mclink-bench"))
     if options.install and not os.environ.get("MCLINK_BENCH_INSIDE"):
