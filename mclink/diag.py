@@ -195,6 +195,10 @@ class Diagnostics:
         """Say something that is neither; never counted, never fatal."""
         self._print("note", text)
 
+    def say(self, text):
+        """Say something that was asked for, without a severity, in GNU ld's form "program: text"."""
+        self._write(f"{self.program}: {text}\n")
+
     def fatal(self, error):
         """Say the LinkError `error` that ended the link (nothing when it is empty)."""
         text = str(error)
@@ -266,13 +270,15 @@ class Diagnostics:
     def _print(self, severity, text):
         self.messages.append((severity, text))
         stream = self.stream or sys.stderr
+        if stream is not None and self._coloured(stream):
+            self._write(f"{_BOLD}{self.program}:{_RESET} {_COLOURS[severity]}{severity}: {_RESET}{text}\n")
+        else:
+            self._write(f"{self.program}: {severity}: {text}\n")
+
+    def _write(self, line):
+        stream = self.stream or sys.stderr
         if stream is None:
             return
-        if self._coloured(stream):
-            line = (f"{_BOLD}{self.program}:{_RESET} {_COLOURS[severity]}{severity}: "
-                    f"{_RESET}{text}\n")
-        else:
-            line = f"{self.program}: {severity}: {text}\n"
         try:
             stream.write(line)
         except UnicodeEncodeError:

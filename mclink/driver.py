@@ -11,6 +11,7 @@ from mclink.options import parse, run_action
 from mclink.inputs.load import open_inputs
 from mclink.graph.resolve import walk_inputs
 from mclink.graph.load import load_sections
+from mclink.graph.reports import report_walk
 from mclink.graph.synthetic import make_synthetic
 from mclink.graph.define import define_symbols
 from mclink.graph.versions import assign_versions
@@ -36,6 +37,7 @@ PIPELINE = (
     ("graph", (
         walk_inputs,        # which files are live and which definition each name has; no new files from here
         load_sections,      # live files only, so it comes after the walk; no new input sections from here
+        report_walk,        # -t, -y and their like: said though the link may fail
         make_synthetic,     # before rules are matched: scripts place .got and .plt like any input section
         define_symbols,     # before binding and gc ask whether a name is defined; no new names from here
         assign_versions,    # exported names are roots of gc
@@ -94,6 +96,10 @@ def main(argv):
         status = run_action(link.options)
         if status is not None:
             return status
+        if link.options.verbose:
+            from mclink.verbose import print_script
+            if print_script(link):
+                return 0
         run_link(link)
         return 0
     except LinkError as error:

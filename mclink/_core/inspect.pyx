@@ -4,7 +4,7 @@ Nothing here runs in a link without errors or reports. Every answer is ordered b
 messages do not depend on threads.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
-from libc.string cimport memchr, memcmp, strlen
+from libc.string cimport memcmp
 from mclink._core.bytes cimport load32
 from mclink._core.elf cimport *
 from mclink._core.tables cimport *
@@ -369,3 +369,98 @@ def referring_file(Tables tables, uint32_t gid):
             if f.gids[i] == gid:
                 return c.live[k]
     return 0
+
+
+def mentions(Tables tables, gids):
+    """Who mentions some globals, in order of the files: list of (file id, symbol index, gid, "definition",
+    "common" or "reference"). Live objects and linked shared objects count."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t id, i
+    cdef File* f
+    cdef Sym* s
+    wanted = set(gids)
+    for gid in wanted:
+        c.gmark[<uint32_t>gid] |= 1
+    found = []
+    for id in range(INTERNAL_FILE + 1, c.nfiles):
+        f = &c.files[id]
+        if f.state != FILE_LIVE or f.gids == NULL or f.flags & FILE_INDIRECT:
+            continue
+        for i in range(f.nsyms - f.first_global if f.nsyms > f.first_global else 0):
+            if not c.gmark[f.gids[i]] & 1:
+                continue
+            s = &f.syms[f.first_global + i]
+            kind = "reference" if s.st_shndx == SHN_UNDEF else "common" if s.st_shndx == SHN_COMMON else "definition"
+            found.append((id, f.first_global + i, f.gids[i], kind))
+    for gid in wanted:
+        c.gmark[<uint32_t>gid] &= ~<uint8_t>1
+    return found
+
+
+def common_names(Tables tables):
+    """gids of the names for which some live object has a common symbol, ascending."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t k, i
+    cdef File* f
+    found = set()
+    if c.ncommon == 0:
+        return []
+    for k in range(c.nlive):
+        f = &c.files[c.live[k]]
+        for i in range(f.nsyms - f.first_global if f.nsyms > f.first_global and f.gids != NULL else 0):
+            if f.syms[f.first_global + i].st_shndx == SHN_COMMON:
+                found.add(f.gids[i])
+    return sorted(found)
+
+
+def references_to(Tables tables, uint32_t gid, uint32_t not_in, uint32_t most):
+    """Relocations of live sections that name a global, outside file `not_in`: (how many, [(fragment, offset), ...]
+    of the first `most`)."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t k, j, i, sym
+    cdef File* f
+    cdef Fragment* g
+    cdef uint32_t count = 0
+    found = []
+    for k in range(c.nlive):
+        f = &c.files[c.live[k]]
+        if f.kind != FILE_OBJECT or c.live[k] == not_in:
+            continue
+        sym = symbol_named(tables, c.live[k], gid)
+        if sym == 0:
+            continue
+        for j in range(1, f.shnum):
+            g = &c.frags[f.frag_base + j]
+            if not g.sh_flags & SHF_ALLOC or not c.frag_state[f.frag_base + j] & STATE_LIVE:
+                continue
+            for i in range(g.nrelocs):
+                if g.relocs[i].r_sym == sym:
+                    count += 1
+                    if count <= most:
+                        found.append((f.frag_base + j, g.relocs[i].r_offset))
+    return count, found
+
+
+def extracted_members(Tables tables):
+    """Live archive members in link order: list of (file id, gid that wanted it, file that referred to it)."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t k
+    cdef File* f
+    found = []
+    for k in range(c.nlive):
+        f = &c.files[c.live[k]]
+        if f.archive:
+            found.append((c.live[k], f.why_gid, f.why_file))
+    return found
+
+
+def archive_counts(Tables tables):
+    """(file id of the archive, members known, members linked) of each archive, in order."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t row, k
+    linked = {}
+    for k in range(c.nlive):
+        if c.files[c.live[k]].archive:
+            linked[c.files[c.live[k]].archive] = linked.get(c.files[c.live[k]].archive, 0) + 1
+    return [(c.archives[row].file, c.archives[row].nmembers, linked.get(c.archives[row].file, 0))
+            for row in range(1, c.narchives) if c.archives[row].file]

@@ -5,7 +5,7 @@ from libc.string cimport memcmp, memcpy, memset, strlen
 from mclink._core.bytes cimport load32, load64, in_range
 from mclink._core.elf cimport *
 from mclink._core.fault cimport *
-from mclink._core.parallel cimport parallel_for
+from mclink._core.parallel cimport parallel_for, atomic_add64
 from mclink._core.tables cimport *
 
 cdef enum:
@@ -242,6 +242,55 @@ def load_sections(Tables tables):
                     result.append(f.frag_base + k)
     free(task.compressed)
     return result
+
+
+cdef struct WarningScan:     # the search for .gnu.warning.* sections
+    Columns* c               # the tables
+    int64_t found            # how many there are
+
+
+cdef void find_warnings(void* context, int64_t index, int thread) noexcept nogil:
+    cdef WarningScan* w = <WarningScan*>context
+    cdef File* f = &w.c.files[index + INTERNAL_FILE + 1]
+    cdef uint32_t i
+    if f.state != FILE_LIVE or f.shdrs == NULL or (f.kind != FILE_OBJECT and f.kind != FILE_SHARED):
+        return
+    for i in range(1, f.shnum):
+        if f.shdrs[i].sh_type == SHT_PROGBITS and is_warning(f, i):
+            atomic_add64(&w.found, 1)
+
+
+cdef inline bint is_warning(const File* f, uint32_t i) noexcept nogil:
+    return f.shdrs[i].sh_name < f.shstrtab_size and starts(f.shstrtab + f.shdrs[i].sh_name, b".gnu.warning.")
+
+
+def take_warnings(Tables tables):
+    """Takes the sections .gnu.warning.SYM of live files out of the output: list of (file id, SYM, text)."""
+    cdef Columns* c = &tables.c
+    cdef WarningScan w
+    cdef uint32_t id, i
+    cdef File* f
+    cdef Shdr* s
+    w.c = c
+    w.found = 0
+    with nogil:
+        parallel_for(find_warnings, &w, c.nfiles - INTERNAL_FILE - 1, c.threads)
+    found = []
+    for id in range(INTERNAL_FILE + 1, c.nfiles if w.found else 0):
+        f = &c.files[id]
+        if f.state != FILE_LIVE or f.shdrs == NULL or (f.kind != FILE_OBJECT and f.kind != FILE_SHARED):
+            continue
+        for i in range(1, f.shnum):
+            s = &f.shdrs[i]
+            if s.sh_type != SHT_PROGBITS or not is_warning(f, i):
+                continue
+            if s.sh_size <= f.size and s.sh_offset <= f.size - s.sh_size and not s.sh_flags & SHF_COMPRESSED:
+                found.append((id, <bytes>(f.shstrtab + s.sh_name + 13),
+                              (<const char*>(f.data + s.sh_offset))[:s.sh_size].rstrip(b"\0")))
+            if f.kind == FILE_OBJECT:
+                c.frags[f.frag_base + i].kind = FRAG_NONE
+                c.frag_state[f.frag_base + i] &= ~<uint8_t>STATE_LIVE
+    return found
 
 
 def section_bytes(Tables tables, uint32_t frag):
