@@ -185,12 +185,12 @@ def slow_ones(firsts):
 
 
 def first_line(log):
-    """The first line of a failed link's words, shortened."""
+    """The first line of a failed link's words, shortened; of a Python traceback the last."""
     with open(log, errors="replace") as file:
-        for line in file:
-            if line.strip():
-                return line.strip()[:200]
-    return ""
+        lines = [line.strip() for line in file if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1 if lines[0].startswith("Traceback") else 0][:200]
 
 
 def measure_case(case, contenders, probe, work, options):

@@ -49,7 +49,10 @@ def family_size(case, divisor):
     """The prepare function of one member of the generated family."""
 
     def prepare(work):
-        from inputs import family
+        try:
+            from inputs import family
+        except ImportError as problem:
+            raise SystemExit(f"bench: {problem}: the generated family needs it; try --install")
         return [family.prepare_size(work, case, divisor)]
 
     return prepare
