@@ -133,15 +133,15 @@ cdef struct Ops:
     uint32_t got_header      # words reserved at the start of .got.plt
     uint32_t tlsdesc_size    # bytes of a TLS descriptor
     uint32_t dyn_symbolic    # dynamic relocation numbers: S + A in a word
-    uint32_t dyn_relative
-    uint32_t dyn_glob_dat
-    uint32_t dyn_jump_slot
-    uint32_t dyn_copy
-    uint32_t dyn_irelative
-    uint32_t dyn_dtpmod
-    uint32_t dyn_dtpoff
-    uint32_t dyn_tpoff
-    uint32_t dyn_tlsdesc
+    uint32_t dyn_relative    # load address + addend, in a word
+    uint32_t dyn_glob_dat    # S into a GOT slot
+    uint32_t dyn_jump_slot   # S into a PLT's slot, perhaps lazily
+    uint32_t dyn_copy        # copies the library's data to the executable's
+    uint32_t dyn_irelative   # what the resolver at load address + addend returns
+    uint32_t dyn_dtpmod      # module number of a thread-local symbol
+    uint32_t dyn_dtpoff      # its offset in the module's TLS block
+    uint32_t dyn_tpoff       # its offset from the thread pointer
+    uint32_t dyn_tlsdesc     # its TLS descriptor
     PltStyle plt             # the style in force, one of `styles`
     PltStyle styles[4]       # by number: 0 the usual one, others by target (amd64: 1 = IBT)
     # Scan: may relocation `index` of `frag` be relaxed as `wish` (RELAX_*) says? Returns a verdict >= V_ARCH,
