@@ -168,7 +168,17 @@ def main(argv):
     if not report.write_plots(results, folder):
         print("bench: no matplotlib, so no plots")
     print(f"results: {folder}")
-    return 0
+    return judge(results, found)
+
+
+def judge(results, found):
+    """1 when mclink took part and failed a case, else 0; says so when it did not take part."""
+    failed = [record["name"] for record in results["cases"] if "mclink" in record["unable"]]
+    if failed:
+        print(f"bench: mclink failed: {', '.join(failed)}")
+    elif "mclink" not in [peer.name for peer in found]:
+        print("bench: mclink took no part: no MCLINK_LD and no mclink on PATH")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

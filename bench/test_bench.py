@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import measure
 import peers
+import run
 from inputs import case, family
 
 
@@ -94,3 +95,11 @@ def test_an_unknown_peer_is_an_error(tmp_path):
         peers.find_peers(str(tmp_path), only=["no-such-linker"])
     with pytest.raises(SystemExit):
         peers.find_peers(str(tmp_path), named=["x=/bin/true"])
+
+
+def test_a_failed_mclink_fails_the_run():
+    """The smoke in CI must be able to fail; a peer's failure is only a remark."""
+    mclink = peers.Peer("mclink", ["ld"], "mclink", "")
+    cases = [{"name": "x", "unable": {"mclink": "status 1"}}]
+    assert run.judge({"cases": cases}, [mclink]) == 1
+    assert run.judge({"cases": [{"name": "x", "unable": {"bfd": "no"}}]}, [mclink]) == 0
