@@ -100,12 +100,12 @@ def table_fields(raw, types, fields, entsize, rows, pick, what):
                     yield f"{what}[{i}][{r}].{name}={v:#x}", b.put(at, size, v)
 
 
-def symbol_fields(raw, rows=10, pick=4):
+def symbol_fields(raw, rows=6, pick=4):
     b = Bits(raw)
     yield from table_fields(raw, (2, 11), b.sym, 24 if b.wide else 16, rows, pick, "sym")
 
 
-def reloc_fields(raw, rows=4, pick=4):
+def reloc_fields(raw, rows=2, pick=3):
     b = Bits(raw)
     if b.wide:
         yield from table_fields(raw, (4,), (("offset", 0, 8), ("type", 8, 4), ("sym", 12, 4), ("addend", 16, 8)), 24, rows, pick, "rela")
@@ -167,7 +167,7 @@ def byte_flips(raw, count, seed, width=3):
 
 def object_mutations(raw, flips=100, seed=1):
     yield from header_fields(raw)
-    yield from section_fields(raw, pick=5)
+    yield from section_fields(raw, pick=4)
     yield from symbol_fields(raw)
     yield from reloc_fields(raw)
     yield from section_words(raw, (7, 17))
