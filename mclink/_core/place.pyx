@@ -41,6 +41,7 @@ cdef struct RunRow:          # one run
     uint8_t placed           # the next fields are valid
     uint32_t output          # number of its output section, 0 none
     uint32_t rank            # position of its first member in the whole output, for SHF_LINK_ORDER
+    uint64_t total           # sum of the members' sizes when they were collected, in bytes
     uint64_t offset          # place_run(): offset it was placed at
     uint64_t residue         # place_run(): address modulo its alignment
     uint64_t end             # place_run(): offset of its end
@@ -246,6 +247,7 @@ cdef class Members:
         elif row.entsize != run.entsize:
             run.entsize = 0
         run.count += 1
+        run.total += row.size
         run.flags_or |= row.sh_flags
         run.flags_and &= row.sh_flags
         if row.sh_type != SHT_NOBITS:
@@ -267,10 +269,10 @@ cdef class Members:
 
     def summary(self, uint32_t run):
         """(union of flags, intersection of flags, type of the first, alignment in bytes, entsize or 0, some
-        member has contents, some member is the linker's own)."""
+        member has contents, some member is the linker's own, sum of the sizes)."""
         cdef RunRow* r = &self.runs[run]
         return (r.flags_or, r.flags_and, r.type, <uint64_t>1 << r.align_log2, r.entsize, bool(r.contents),
-                bool(r.internal))
+                bool(r.internal), r.total)
 
     def members(self, uint32_t run):
         """The fragment ids of a run; for reports and small runs."""

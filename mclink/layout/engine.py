@@ -30,7 +30,7 @@ class Engine(Environment):
         "link", "tables", "members", "options", "program", "bodies", "by_name", "values", "known", "headers",
         "regions", "forward", "final", "places", "sized", "snapshot", "last_moved", "phase", "segment_base",
         "segment_page", "segment_end", "relro_offset", "relro_end", "relro", "current", "skipped",
-        "passed_end", "index", "page_sizes", "uses_headers", "loaded")
+        "passed_end", "index", "page_sizes", "uses_headers", "loaded", "neighbours", "asked")
 
     def __init__(self, link):
         super().__init__(link.sources)
@@ -91,6 +91,7 @@ class Engine(Environment):
         """Leave out what has no effect: unused PROVIDEs, dropped sections without assignments."""
         plan = self.link.plan
         wanted = self.script_references(plan)
+        self.asked = sections_asked(plan)
         self.program = program = []
         for item in plan.statements:
             if type(item) is OutputSection:
@@ -137,7 +138,7 @@ class Engine(Environment):
         self.bodies[section] = body
         if section.flags & SHF_ALLOC or self.was_loaded(section):
             self.loaded.add(section)
-        return bool(section.number or body or self.given_address(section))
+        return bool(section.number or body or self.given_address(section) or section.name in self.asked)
 
     def was_loaded(self, section):
         """Whether (INFO) or its like took SHF_ALLOC from sections that have contents: GNU ld lets these take
@@ -252,6 +253,10 @@ class Engine(Environment):
             explicit = False
         body = self.bodies[section]
         if not section.number and not any(type(item) is Assignment and item.node[2] != "." for item in body):
+            if section.name in self.asked and self.by_name[section.name] is section:
+                section.address = self.dot if explicit else self.regions.choose(section, False).current
+                section.lma = section.address
+                self.sized.add(section)
             return
         region = self.regions.choose(section, explicit)
         start = self.dot if explicit else region.current
@@ -275,11 +280,12 @@ class Engine(Environment):
         if not _is_tbss(section) or self.options.relocatable:
             self.dot = base + size & _MASK
         if section.number and (section in self.loaded or section.flags & SHF_ALLOC):
-            region.move(self.dot, section)
-            if section.lma_region is not None:
+            region.move(self.dot, section, base)
+            if section.lma_region is not None and section.type != SHT_NOBITS:
+                # What is zero-filled takes no room where the image is stored.
                 load = self.regions.find(section.lma_region, 0)
                 if load is not region and section.flags & SHF_ALLOC:
-                    load.move(section.lma + self.dot - base, section)
+                    load.move(section.lma + self.dot - base, section, section.lma)
 
     def size_body(self, section, body, base):
         """Place the contents of a section at address `base`; returns its size."""
@@ -427,12 +433,11 @@ class Engine(Environment):
             return
         item.address = self.dot
         value = symbol_value(node[3], self)
-        if value[1] is NEAREST and self.final:
-            where = self.nearest()
-            value = (value[0], where) if where is ABSOLUTE else (value[0] - where.address & _MASK, where)
         self.values[node[2]] = value
         self.known.add(node[2])
         number, where = value
+        if where is NEAREST and self.final:
+            self.neighbours[node[2]] = self.nearest()
         item.value = number if where is ABSOLUTE or where is NEAREST else number + where.address & _MASK
 
     def expression(self, expr, default):
@@ -631,6 +636,7 @@ class Engine(Environment):
         self.regions.check(self.link)
         self.start_walk(True)
         self.current = None
+        self.neighbours = {}
         self.skipped = False
         self.passed_end = False
         self.sized = set(self.link.outputs)
@@ -707,6 +713,10 @@ class Engine(Environment):
             gid = symbols.lookup(tables, name.encode("utf-8", "surrogateescape"))
             if not gid or not symbols.flags(tables, gid) & G_SCRIPT:
                 continue
+            if where is NEAREST:
+                where = self.neighbours[name]
+                symbols.set_value(tables, gid, number, 0 if where is ABSOLUTE else where.number)
+                continue
             if where is ABSOLUTE:
                 symbols.set_value(tables, gid, number, 0)
                 continue
@@ -716,6 +726,27 @@ class Engine(Environment):
                 output = next((s.number for s in reversed(nearby) if s.address <= where.address
                                and s.flags & SHF_ALLOC), nearby[0].number if nearby else 0)
             symbols.set_value(tables, gid, number + where.address & _MASK, output)
+
+
+def sections_asked(plan):
+    """Names of the output sections whose address or size the script asks for."""
+    found = set()
+
+    def look(node):
+        if type(node) is tuple and node:
+            if node[0] in ("ADDR", "LOADADDR"):
+                found.add(node[2])
+            else:
+                for part in node[2:]:
+                    look(part)
+
+    for item in plan.statements:
+        if type(item) is OutputSection:
+            if item.definition is not None:
+                look(item.definition)
+        elif type(item) is tuple:
+            look(item)
+    return found
 
 
 def _merge_bodies(statements, made):

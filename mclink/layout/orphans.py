@@ -16,6 +16,12 @@ _ALLOC, _LOAD, _CONTENTS, _WRITABLE, _CODE, _TLS, _DEBUG = 1, 2, 4, 8, 16, 32, 6
 
 _EXACT = _ALLOC | _LOAD | _CONTENTS | _WRITABLE | _CODE | _TLS
 
+# What GNU ld takes the first section of one of these names for while it is not in use.
+_IDLE = {".text": _ALLOC | _LOAD | _CONTENTS | _CODE, ".rodata": _ALLOC | _LOAD | _CONTENTS,
+         ".interp": _ALLOC | _LOAD | _CONTENTS, ".tdata": _ALLOC | _LOAD | _CONTENTS | _WRITABLE | _TLS,
+         ".data": _ALLOC | _LOAD | _CONTENTS | _WRITABLE, ".sdata": _ALLOC | _LOAD | _CONTENTS | _WRITABLE,
+         ".bss": _ALLOC | _WRITABLE, ".comment": _CONTENTS}
+
 _DEBUG_NAMES = (".debug", ".stab", ".gnu.linkonce.wi.", ".gnu.debuglto_", ".gdb_index", ".zdebug")
 
 
@@ -68,8 +74,11 @@ class _Placer:
         self.last = {}              # place -> last section put there
         self.traits = {}            # id(section) -> traits, for sections with contents
         self.types = {}             # id(section) -> sh_type of its members, for the same
+        self.idle = {}              # id(section) -> traits of a section that is not in use
         self.by_name = {}           # name -> list of sections
         for section in self.sections():
+            if section.name in _IDLE and section.name not in self.by_name:
+                self.idle[id(section)] = _IDLE[section.name]
             self.by_name.setdefault(section.name, []).append(section)
             self.note_traits(section)
 
@@ -83,8 +92,12 @@ class _Placer:
     def note_traits(self, section):
         filled = any(type(item) is not tuple and item.count for item in section.statements)
         if section.keep or filled:
-            self.traits[id(section)] = section_traits(section.name, section.type, section.flags)
-            self.types[id(section)] = section.type if filled else 0
+            traits = section_traits(section.name, section.type, section.flags)
+            if section.definition is not None and section.definition[5] in ("INFO", "COPY", "DSECT", "OVERLAY"):
+                traits |= _LOAD
+            self.traits[id(section)] = traits
+            self.types[id(section)] = next((self.members.summary(item.number)[2] for item in section.statements
+                                            if type(item) is not tuple and item.count), 0)
 
     def tell(self, orphan):
         """--orphan-handling=warn and =error."""
@@ -200,17 +213,16 @@ class _Placer:
     def similar(self, traits, kind):
         """The last section that holds similar things; kind: None, or the sh_type it must have if it is
         in use."""
-        exact = None
         found = None
         seen_tls = False
         for section in self.sections():
-            if (id(section) in self.traits or not traits) and not (self.traits.get(id(section), 0) ^ traits) & _EXACT \
-                    and (kind is None or self.types.get(id(section), kind) == kind):
-                exact = section
-        if exact is not None:
-            return self.overlay_of(exact) if exact not in self.statements else exact
+            known = self.traits.get(id(section), self.idle.get(id(section), 0))
+            if not (known ^ traits) & _EXACT and (kind is None or self.types.get(id(section), kind) == kind):
+                found = section
+        if found is not None:
+            return self.overlay_of(found) if found not in self.statements else found
         for section in self.sections():
-            known = self.traits.get(id(section), 0)
+            known = self.traits.get(id(section), self.idle.get(id(section), 0))
             if kind is not None and traits & _ALLOC and self.types.get(id(section), kind) != kind:
                 continue
             differ = known ^ traits

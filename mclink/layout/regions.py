@@ -22,12 +22,12 @@ class Region:
         self.overflow = None        # (section, bytes) of the first section that did not fit
         self.used = 0               # highest address used
 
-    def move(self, dot, section=None):
-        """What is in the region now ends at `dot`, because of `section`."""
+    def move(self, dot, section=None, start=0):
+        """What is in the region now ends at `dot`, because of `section`, which begins at `start`."""
         self.current = dot
         if self.length is not None and section is not None:
             excess = dot - (self.origin + self.length)
-            if (excess > 0 or section.address < self.origin) and self.overflow is None:
+            if (excess > 0 or start < self.origin) and self.overflow is None:
                 self.overflow = section
 
 

@@ -45,8 +45,9 @@ def create_outputs(link):
                 constants = {node[2]: node[3] for node in plan.statements
                              if type(node) is tuple and node[0] == ast.ASSIGN and type(node[3]) is int}
             section.keep = _stays_empty(section, constants)
-        if link.options.omagic and section.name == ".text":
-            section.flags |= SHF_WRITE
+        if section.name == ".text" and not link.options.relocatable:
+            # GNU ld decides this by the name.
+            section.flags = section.flags | SHF_WRITE if link.options.omagic else section.flags & ~SHF_WRITE
         if section.keep or section.name in own:
             outputs.append(section)
             section.number = len(outputs)
@@ -123,19 +124,21 @@ def describe_section(section, members, link, own):
     entsize = None
     first_type = 0
     align = 1
-    contents = internal = False
+    contents = internal = data = assigned = False
     for run in section.statements:
         if type(run) is not Run:
-            if run[0] == ast.DATA or run[0] == ast.ASCIZ:
-                contents = section.keep = True
-                flags_or |= SHF_ALLOC
-                flags_and &= SHF_ALLOC
+            kind = run[0]
+            if kind == ast.DATA or kind == ast.ASCIZ:
+                contents = section.keep = data = True
+            elif kind == ast.ASSIGN and not data:
+                assigned = True
             continue
         run.output = section
         run.first, run.count = members.extent(run.number)
         if not run.count:
             continue
-        (run_or, run_and, run_type, run_align, run_entsize, run_contents, run_internal) = members.summary(run.number)
+        (run_or, run_and, run_type, run_align, run_entsize, run_contents, run_internal,
+         total) = members.summary(run.number)
         flags_or |= run_or
         flags_and &= run_and
         if not first_type or first_type == SHT_NOBITS and run_contents:
@@ -148,10 +151,13 @@ def describe_section(section, members, link, own):
             align = run_align
         contents = contents or run_contents
         internal = internal or run_internal
-        if members.total_size(link.tables, run.number):
+        if total:
             section.keep = True
     if flags_and == 0xffffffff:
-        flags_or = flags_and = SHF_WRITE
+        # Nothing but statements: as in GNU ld, data alone is read-only, data behind an assignment is not.
+        flags_or = flags_and = (SHF_ALLOC if data else 0) | (SHF_WRITE if assigned or not data else 0)
+    elif data:
+        flags_or |= SHF_ALLOC
     section.flags = _flags(flags_or, flags_and, entsize, link.options.relocatable)
     if section.definition is not None:
         section.flags &= ~SHF_GNU_RETAIN
