@@ -5,7 +5,7 @@ from mclink._core.elf cimport (
     STT_FUNC, STT_GNU_IFUNC, STT_TLS, STV_DEFAULT, STV_HIDDEN, STV_INTERNAL, STB_WEAK, STB_GNU_UNIQUE, STB_GLOBAL)
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport (
-    Columns, Tables, File, Global, STATE_LIVE, sym_frag, SYM_UNSEEN, SYM_UNDEF, SYM_UNDEF_WEAK, SYM_SHARED, SYM_DEFINED_WEAK, FILE_SHARED,
+    Columns, Tables, File, Global, STATE_LIVE, sym_frag, SYM_UNSEEN, SYM_UNDEF, SYM_UNDEF_WEAK, SYM_SHARED, SYM_DEFINED_WEAK, FILE_INDIRECT,
     G_KIND_MASK, G_LOCAL, G_ABSOLUTE, G_IMPORT_DATA, G_IMPORT_FUNC, G_IFUNC, G_TLS, G_EXPORT, G_UNDEF_WEAK,
     G_FORCED_LOCAL, G_REF_REGULAR, G_REF_DYNAMIC, G_REF_STRONG, G_LINKER, G_UNDEFINED, G_FUNC, G_DYNAMIC_LIST,
     G_SCRIPT, G_NOT_PREEMPTIBLE)
@@ -63,6 +63,10 @@ cdef void bind_one(const Rules* r, uint32_t gid) noexcept nogil:
     import_kind = G_IMPORT_FUNC if flags & G_FUNC else G_IMPORT_DATA
     if g.bind == STB_GNU_UNIQUE and not r.gnu_unique:
         g.bind = STB_GLOBAL
+    if g.state == SYM_SHARED and c.files[g.file].flags & FILE_INDIRECT and flags & G_REF_REGULAR:
+        # The library has not been named, so this output cannot ask for it ("DSO missing from command line").
+        g.state = SYM_UNDEF if flags & G_REF_STRONG else SYM_UNDEF_WEAK
+        g.version = 0
     if g.state == SYM_SHARED:
         if c.dynamic_output and g.visibility == STV_DEFAULT:
             flags |= import_kind

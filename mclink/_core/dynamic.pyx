@@ -689,6 +689,16 @@ def fragment_place(Tables tables, uint32_t frag):
     return tables.c.frags[frag].output, tables.c.frag_addr[frag]
 
 
+def has_unwind_info(Tables tables):
+    """True when some .eh_frame of the inputs has more than an end mark (GNU ld makes no table otherwise)."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t i
+    for i in range(1, c.nehs):
+        if c.frag_state[c.ehs[i].frag] & STATE_LIVE and c.frags[c.ehs[i].frag].size > 8:
+            return True
+    return False
+
+
 def drop_empty(Tables tables):
     """Slot sections that stayed empty are no part of the output."""
     cdef Columns* c = &tables.c

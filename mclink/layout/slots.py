@@ -27,6 +27,11 @@ def allocate_slots(link):
 
 def size_plt_frames(link):
     """Bytes of the .eh_frame of the PLT; written when addresses are known (output.dynamic)."""
+    link.extra["plt_frames"] = []
+    if not dynamic.has_unwind_info(link.tables):
+        dynamic.set_size(link.tables, sections.PLT_EH, 0)
+        dynamic.set_size(link.tables, sections.EH_FRAME_HDR, 0)
+        return
     frames = link.extra["plt_frames"] = plt_frames(link)
     size = 0
     if frames:
