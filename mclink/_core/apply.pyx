@@ -72,11 +72,12 @@ cdef void relocate_image(Columns* c, uint32_t frag_id, uint8_t* out) noexcept no
 
 
 cdef int64_t tombstone(const char* name) noexcept nogil:
-    """What a debug section says about code that was dropped (DWARF 4 2.17.3: two equal non-zero addresses
-    are an empty range, two zeros end the list; an all-ones entry of .debug_names is none)."""
+    """What a debug section says about code that was dropped: the highest address, which no code has (DWARF 6
+    reserves it); but 1 in range and location lists, where all ones select a base address and two equal
+    non-zero addresses are an empty range (DWARF 4 2.17.3). Other sections get 0, as from GNU ld."""
     if strcmp(name, b".debug_ranges") == 0 or strcmp(name, b".debug_loc") == 0:
         return 1
-    return -1 if strcmp(name, b".debug_names") == 0 else 0
+    return -1 if strncmp(name, b".debug_", 7) == 0 else 0
 
 
 cdef bint is_dead(Columns* c, const File* f, uint32_t sym) noexcept nogil:

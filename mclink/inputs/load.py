@@ -429,10 +429,23 @@ def choose_script(link):
     """The layout rules in force: the scripts of -T, or the target's default one."""
     from mclink.target.default_script import cached_ast
     commands = link.extra["commands"]
+    assignments = defsym_assignments(link)
     has_sections = any(command[0] == ast.SECTIONS for command in commands)
     inserts = any(command[0] == ast.INSERT for command in commands)
     if has_sections and not inserts and not link.extra.get("implicit"):
-        link.script = tuple(commands)
+        link.script = assignments + tuple(commands)
         return
     default, _ = cached_ast(link.target.style, script_variant(link), link.sources)
-    link.script = tuple(default) + tuple(commands)
+    link.script = assignments + tuple(default) + tuple(commands)
+
+
+def defsym_assignments(link):
+    """--defsym as assignments in front of the script (GNU ld manual, node "Options", --defsym)."""
+    if not link.options.defsym:
+        return ()
+    from mclink.inputs.script.expression import parse_expression
+    found = []
+    for symbol, text, _ in link.options.defsym:
+        tree = parse_expression(text, f"--defsym={symbol}", link.sources)
+        found.append((ast.ASSIGN, 0, symbol, tree, ast.PLAIN))
+    return tuple(found)

@@ -396,10 +396,10 @@ class _Reader:
     def on_r(self, name, value, argument, word):
         import posix
         try:
-            # S_IFMT, S_IFDIR
+            # S_IFMT, S_IFDIR. What does not exist is a folder of the target, as in GNU ld.
             folder = posix.stat(argument).st_mode & 0o170000 == 0o040000
         except (OSError, ValueError):
-            folder = False
+            folder = True
         if folder:
             self.on_rpath(name, value, argument, word)
         else:

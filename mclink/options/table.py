@@ -31,7 +31,7 @@ twentieth of its time.
 COMMON = (
     # -- output
     ("-o --output", "FILE", "str", "output", None, "", "Write the output to FILE"),
-    ("-m", "EMULATION", "on_emulation", "emulation", None, "", "Link for EMULATION"),
+    ("-m --emulation", "EMULATION", "on_emulation", "emulation", None, "", "Link for EMULATION"),
     ("-shared -Bshareable", "", "set", "output_kind", "shared", "", "Make a shared library"),
     ("-pie --pie --pic-executable", "", "set", "output_kind", "pie", "",
      "Make a position-independent executable"),
@@ -56,7 +56,7 @@ COMMON = (
     ("-S --strip-debug", "", "set", "strip", "debug", "", "Leave out debug sections and symbols"),
     ("-x --discard-all", "", "set", "discard", "all", "", "Leave out all local symbols"),
     ("-X --discard-locals", "", "set", "discard", "locals", "", "Leave out temporary local symbols"),
-    ("-O", "[LEVEL]", "on_optimize", "optimize", None, "",
+    ("-O", "LEVEL", "on_optimize", "optimize", None, "",
      "Optimise the output: from 2 on, merge common tails of strings"),
     ("-q --emit-relocs", "", "set", "emit_relocs", True, "", "Keep relocations in the output"),
     ("--gc-sections", "", "set", "gc_sections", True, "", "Leave out sections that nothing refers to"),
