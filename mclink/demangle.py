@@ -58,6 +58,8 @@ def last_identifier(name):
         # CV and reference qualifiers of a member function.
         while name[at:at + 1] in (b"r", b"V", b"K", b"R", b"O"):
             at += 1
+    elif name[at:at + 2] == b"St":
+        at += 2
     found = None
     depth = 0
     while at < len(name):

@@ -37,10 +37,11 @@ class ObjectLines:
     tables tells the section too."""
 
     __slots__ = ("contents", "sections", "relocations", "dwarf", "order", "byteorder", "wide", "bases", "symbols",
-                 "word_types", "line", "rows", "waiting", "info", "info_index")
+                 "word_types", "line", "rows", "waiting", "info", "info_index", "structs")
 
     def __init__(self, contents, dwarfinfo, word_types):
         self.contents = contents
+        self.structs = foreign.load("elftools.dwarf.structs")
         self.word_types = word_types
         self.wide = contents[4] == 2
         self.order, self.byteorder = ("<", "little") if contents[5] == 1 else (">", "big")
@@ -205,23 +206,37 @@ class ObjectLines:
                         continue
                     key = "DW_AT_linkage_name" if "DW_AT_linkage_name" in entry.attributes else "DW_AT_name"
                     if key in entry.attributes and entry.attributes[key].value == name:
-                        files = unit_files(self.dwarf, unit)
+                        files = unit_files(self.line_program(unit), unit)
                         number = entry.attributes["DW_AT_decl_file"].value
                         return files.get(number, ""), entry.attributes["DW_AT_decl_line"].value
         except Exception:  # damaged
             pass
         return None
 
+    def line_program(self, unit):
+        """The line number program of a unit, None when it has none.
+
+        gas writes 32-bit line tables beside 64-bit units, which pyelftools does not expect by itself."""
+        top = unit.get_top_DIE().attributes
+        if "DW_AT_stmt_list" not in top:
+            return None
+        offset = top["DW_AT_stmt_list"].value
+        wide = self.line[offset:offset + 4] == b"\xff\xff\xff\xff"
+        structs = self.structs.DWARFStructs(
+            little_endian=self.order == "<", dwarf_format=64 if wide else 32, address_size=unit["address_size"],
+            dwarf_version=unit["version"])
+        return self.dwarf._parse_line_program_at_offset(offset, structs)
+
     def read_unit(self, unit):
         """(addresses, file numbers, lines, paths) of one unit's line table, ascending addresses; the file number
         at the end of a sequence is None."""
         try:
-            program = self.dwarf.line_program_for_CU(unit)
+            program = self.line_program(unit)
             if program is None:
                 return [], [], [], {}
             rows = run_program(self.line, program.program_start_offset, program.program_end_offset, program.header,
                                self.byteorder)
-            files = unit_files(self.dwarf, unit)
+            files = unit_files(program, unit)
         except Exception:  # damaged
             return [], [], [], {}
         # At one address the end of a sequence comes before the start of the next.
@@ -329,10 +344,9 @@ def look_up(row, address):
     return paths[files[at]], lines[at]
 
 
-def unit_files(dwarf, unit):
+def unit_files(program, unit):
     """File number -> path, of one unit. Source: DWARF 5, section 6.2.4: numbers and directories count from 0 in
     version 5, from 1 before it, where directory 0 is the compilation directory."""
-    program = dwarf.line_program_for_CU(unit)
     header = program.header
     new = header["version"] >= 5
     top = unit.get_top_DIE().attributes

@@ -464,3 +464,18 @@ def archive_counts(Tables tables):
             linked[c.files[c.live[k]].archive] = linked.get(c.files[c.live[k]].archive, 0) + 1
     return [(c.archives[row].file, c.archives[row].nmembers, linked.get(c.archives[row].file, 0))
             for row in range(1, c.narchives) if c.archives[row].file]
+
+
+def first_use(Tables tables, uint32_t id):
+    """(gid, file id) of the first reference in link order that a live shared object answers; None when it answers
+    none."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t k, i
+    cdef File* f
+    for k in range(c.nlive):
+        f = &c.files[c.live[k]]
+        for i in range(f.nsyms - f.first_global if f.nsyms > f.first_global and f.gids != NULL else 0):
+            if f.syms[f.first_global + i].st_shndx == SHN_UNDEF and c.globals[f.gids[i]].file == id \
+                    and c.globals[f.gids[i]].state == SYM_SHARED:
+                return f.gids[i], c.live[k]
+    return None

@@ -42,6 +42,7 @@ def assign_addresses(link):
         raise LinkError("the layout does not converge: " + engine.describe_movement())
     link.segments = segments
     engine.finish()
+    link.extra["engine"] = engine   # the map tells what came of the statements
     assign_offsets(link, engine)
     link.members.finish(link.tables, [0] + [section.address for section in link.outputs])
 

@@ -1,0 +1,440 @@
+"""Level 2, output: the lines of a link map that there are many of, in the layout of GNU ld 2.40.
+
+Python writes the frame (script statements, output sections, headings); the input sections, their symbols, the
+discarded sections and the cross reference table are written here.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport malloc, calloc, realloc, free, qsort
+from libc.string cimport memcpy, memset, memcmp, strlen
+from cpython.buffer cimport PyBuffer_FillInfo
+from mclink._core.elf cimport *
+from mclink._core.tables cimport *
+
+cdef enum:
+    NAME_COLUMN = 16         # where addresses stand
+    CREF_COLUMN = 50         # where the files of the cross reference table stand
+    SPARE = 8192             # bytes that reserve() leaves at least
+
+cdef struct Text:            # a growing text
+    char* data               # [capacity]
+    size_t used              # bytes in it
+    size_t capacity          # bytes allocated
+    bint failed              # memory ran out
+
+
+cdef bint reserve(Text* t, size_t more) noexcept nogil:
+    """Makes room for `more` bytes and SPARE beyond."""
+    cdef char* grown
+    cdef size_t need = t.used + more + SPARE
+    if need <= t.capacity:
+        return True
+    need += need >> 1
+    grown = <char*>realloc(t.data, need)
+    if grown == NULL:
+        t.failed = True
+        return False
+    t.data = grown
+    t.capacity = need
+    return True
+
+
+cdef inline void put(Text* t, const char* text, size_t n) noexcept nogil:
+    if reserve(t, n):
+        memcpy(t.data + t.used, text, n)
+        t.used += n
+
+
+cdef inline void put_spaces(Text* t, size_t n) noexcept nogil:
+    if reserve(t, n):
+        memset(t.data + t.used, c' ', n)
+        t.used += n
+
+
+cdef inline void put_char(Text* t, char ch) noexcept nogil:
+    if reserve(t, 1):
+        t.data[t.used] = ch
+        t.used += 1
+
+
+cdef void put_hex(Text* t, uint64_t value, int digits) noexcept nogil:
+    """0x and at least `digits` digits."""
+    cdef char text[16]
+    cdef int n = 0
+    while value or n < digits or n == 0:
+        text[15 - n] = b"0123456789abcdef"[value & 15]
+        value >>= 4
+        n += 1
+    put(t, b"0x", 2)
+    put(t, text + 16 - n, n)
+
+
+cdef void put_size(Text* t, uint64_t value, int width) noexcept nogil:
+    """A number in hexadecimal, right-adjusted in `width` columns."""
+    cdef int digits = 1
+    cdef uint64_t rest = value >> 4
+    while rest:
+        digits += 1
+        rest >>= 4
+    if digits + 2 < width:
+        put_spaces(t, width - digits - 2)
+    put_hex(t, value, 1)
+
+
+cdef void put_name(Text* t, const char* name, size_t n, bint indent) noexcept nogil:
+    """A section's name and the way to the address column, on a line of its own when it is long."""
+    if indent:
+        put_char(t, c' ')
+    put(t, name, n)
+    if indent:
+        n += 1
+    if n >= NAME_COLUMN - 1:
+        put_char(t, c'\n')
+        n = 0
+    put_spaces(t, NAME_COLUMN - n)
+
+
+cdef void put_file(Text* t, Columns* c, uint32_t id) noexcept nogil:
+    """`archive(member)` or the name. The linker's own sections go under the first object, as in GNU ld."""
+    cdef File* f
+    if id == INTERNAL_FILE and c.nlive > 1:
+        id = c.live[1]
+    f = &c.files[id]
+    if f.archive:
+        put(t, c.files[f.archive].name, c.files[f.archive].name_len)
+        put_char(t, c'(')
+    put(t, f.name, f.name_len)
+    if f.archive:
+        put_char(t, c')')
+
+
+cdef const char* frag_name(Columns* c, uint32_t frag) noexcept nogil:
+    cdef Fragment* g = &c.frags[frag]
+    cdef File* f = &c.files[g.file]
+    cdef uint32_t index
+    if g.kind == FRAG_COMMON:
+        return b"COMMON"
+    if c.first_extra and frag >= c.first_extra:
+        return b".stub"
+    index = frag - f.frag_base
+    return f.shstrtab + f.shdrs[index].sh_name
+
+
+cdef struct SymbolKey:       # a defined global name, sortable inside its fragment
+    uint64_t value           # offset in the fragment
+    uint32_t gid             # the name
+
+
+cdef int compare_symbols(const void* a, const void* b) noexcept nogil:
+    cdef const SymbolKey* x = <const SymbolKey*>a
+    cdef const SymbolKey* y = <const SymbolKey*>b
+    if x.value != y.value:
+        return -1 if x.value < y.value else 1
+    return -1 if x.gid < y.gid else x.gid > y.gid
+
+
+cdef class MapText:
+    """The text of a map. `demangle`: a callable (bytes) -> str for symbol names, or None; `digits`: those of an
+    address, 16 or 8."""
+    cdef Text text
+    cdef Tables tables
+    cdef object demangle
+    cdef int digits
+    cdef uint32_t* first_symbol  # [nfrags + 1] index in `sorted` of each fragment's first symbol
+    cdef SymbolKey* sorted       # defined globals by fragment, then by value
+
+    def __cinit__(self, Tables tables, demangle, int digits):
+        self.tables = tables
+        self.demangle = demangle
+        self.digits = digits
+        memset(&self.text, 0, sizeof(Text))
+        if not reserve(&self.text, 1 << 16):
+            raise MemoryError
+
+    def add(self, str text):
+        """Appends a text."""
+        data = text.encode("utf-8", "surrogateescape")
+        put(&self.text, data, len(data))
+
+    def add_section(self, str name, uint64_t address, uint64_t size):
+        """Appends the head of an output section, without the end of the line."""
+        data = name.encode("utf-8", "surrogateescape")
+        put_name(&self.text, data, len(data), False)
+        put_hex(&self.text, address, self.digits)
+        put_char(&self.text, c' ')
+        put_size(&self.text, size, 10)
+
+    def add_fill(self, uint64_t address, uint64_t size, str pattern):
+        """Appends the line of a gap; pattern: its filling in hexadecimal digits, "" for zeros."""
+        data = pattern.encode()
+        put_name(&self.text, b"*fill*", 6, True)
+        put_hex(&self.text, address, self.digits)
+        put_char(&self.text, c' ')
+        put_size(&self.text, size, 10)
+        put_char(&self.text, c' ')
+        put(&self.text, data, len(data))
+        put_char(&self.text, c'\n')
+
+    def sort_symbols(self):
+        """Sorts the defined globals by fragment and value: call before add_members."""
+        cdef Columns* c = &self.tables.c
+        cdef uint32_t gid, i, n
+        cdef Global* g
+        cdef uint32_t* at
+        at = self.first_symbol = <uint32_t*>calloc(<size_t>c.nfrags + 1, sizeof(uint32_t))
+        if at == NULL:
+            raise MemoryError
+        for gid in range(1, c.nglobals):
+            g = &c.globals[gid]
+            if is_placed(g) and g.frag < c.nfrags:
+                at[g.frag] += 1
+        for i in range(1, c.nfrags + 1):
+            at[i] += at[i - 1]
+        n = at[c.nfrags]
+        self.sorted = <SymbolKey*>malloc((<size_t>n + 1) * sizeof(SymbolKey))
+        if self.sorted == NULL:
+            raise MemoryError
+        # at[i] is the end of fragment i's symbols; filling from the end turns it into their start.
+        gid = c.nglobals
+        while gid > 1:
+            gid -= 1
+            g = &c.globals[gid]
+            if is_placed(g) and g.frag < c.nfrags:
+                at[g.frag] -= 1
+                self.sorted[at[g.frag]].value = g.value
+                self.sorted[at[g.frag]].gid = gid
+        for i in range(c.nfrags):
+            if at[i + 1] - at[i] > 1:
+                qsort(self.sorted + at[i], at[i + 1] - at[i], sizeof(SymbolKey), compare_symbols)
+
+    cdef int add_name(self, Global* g) except -1:
+        if self.demangle is not None and g.name_len > 2 and g.name[0] == c'_' and \
+                (g.name[1] == c'Z' or g.name[1] == c'R'):
+            data = self.demangle(g.name[:g.name_len]).encode("utf-8", "surrogateescape")
+            put(&self.text, data, len(data))
+        else:
+            put(&self.text, g.name, g.name_len)
+        return 0
+
+    def add_members(self, size_t members, uint64_t count, uint64_t start, str pattern):
+        """Appends the lines of one run: `count` fragment ids at address `members`, from address `start` on; gaps
+        are filled with `pattern` (see add_fill). Returns the end of the last member."""
+        cdef Columns* c = &self.tables.c
+        cdef Text* t = &self.text
+        cdef const uint32_t* ids = <const uint32_t*>members
+        cdef uint32_t* at = self.first_symbol
+        cdef uint64_t i, k, address, size, whole
+        cdef uint32_t frag
+        cdef Fragment* g
+        cdef const char* name
+        cdef File* f
+        for i in range(count):
+            frag = ids[i]
+            g = &c.frags[frag]
+            address = c.frag_addr[frag]
+            size = g.size
+            if address > start:
+                self.add_fill(start, address - start, pattern)
+            name = frag_name(c, frag)
+            put_name(t, name, strlen(name), True)
+            put_hex(t, address, self.digits)
+            put_char(t, c' ')
+            put_size(t, size, 10)
+            put_char(t, c' ')
+            put_file(t, c, g.file)
+            put_char(t, c'\n')
+            if (g.kind == FRAG_MERGE or g.kind == FRAG_EHFRAME) and frag < c.first_extra:
+                f = &c.files[g.file]
+                whole = f.shdrs[frag - f.frag_base].sh_size
+                if whole != size and not f.shdrs[frag - f.frag_base].sh_flags & SHF_COMPRESSED:
+                    put_spaces(t, NAME_COLUMN + 2 + self.digits + 1)
+                    put_size(t, whole, 10)
+                    put(t, b" (size before relaxing)\n", 24)
+            if at != NULL:
+                for k in range(at[frag], at[frag + 1]):
+                    put_spaces(t, NAME_COLUMN)
+                    put_hex(t, c.gvalue[self.sorted[k].gid], self.digits)
+                    put_spaces(t, NAME_COLUMN)
+                    self.add_name(&c.globals[self.sorted[k].gid])
+                    put_char(t, c'\n')
+            if address + size > start:
+                start = address + size
+        if t.failed:
+            raise MemoryError
+        return start
+
+    def add_discarded(self):
+        """Appends the input sections that are not in the output, in link order."""
+        cdef Columns* c = &self.tables.c
+        cdef Text* t = &self.text
+        cdef uint32_t k, i, type
+        cdef File* f
+        cdef const char* name
+        for k in range(1, c.nlive):
+            f = &c.files[c.live[k]]
+            if f.kind != FILE_OBJECT:
+                continue
+            for i in range(1, f.shnum):
+                if c.frag_state[f.frag_base + i] & STATE_LIVE and c.frags[f.frag_base + i].output:
+                    continue
+                type = f.shdrs[i].sh_type
+                if type == SHT_NULL or type == SHT_SYMTAB or type == SHT_STRTAB or type == SHT_REL or \
+                        type == SHT_RELA or type == SHT_CREL or type == SHT_SYMTAB_SHNDX or type == SHT_LLVM_ADDRSIG:
+                    continue
+                if type == SHT_GROUP and not c.frag_state[f.frag_base + i] & STATE_DISCARDED:
+                    continue
+                name = f.shstrtab + f.shdrs[i].sh_name
+                put_name(t, name, strlen(name), True)
+                put_hex(t, 0, self.digits)
+                put_char(t, c' ')
+                put_size(t, f.shdrs[i].sh_size, 10)
+                put_char(t, c' ')
+                put_file(t, c, c.live[k])
+                put_char(t, c'\n')
+        if t.failed:
+            raise MemoryError
+
+    def add_commons(self):
+        """Appends the common symbols that got storage: name, size, file. Returns how many."""
+        cdef Columns* c = &self.tables.c
+        cdef Text* t = &self.text
+        cdef uint32_t frag
+        cdef size_t before
+        cdef uint32_t n = 0
+        for frag in range(c.first_extra if c.first_extra else c.nfrags, c.nfrags):
+            if c.frags[frag].kind != FRAG_COMMON or not c.frag_state[frag] & STATE_LIVE:
+                continue
+            n += 1
+            before = t.used
+            self.add_name(&c.globals[c.frags[frag].link])
+            if t.used - before >= 19:
+                put_char(t, c'\n')
+                before = t.used
+            put_spaces(t, 20 - (t.used - before))
+            before = t.used
+            put_hex(t, c.frags[frag].size, 1)
+            put_spaces(t, 18 - (t.used - before))
+            put_file(t, c, c.frags[frag].file)
+            put_char(t, c'\n')
+        return n
+
+    def add_cref(self):
+        """Appends the rows of the cross reference table: names in order, who defines and who refers to each."""
+        cdef Columns* c = &self.tables.c
+        cdef Text* t = &self.text
+        cdef Cref x
+        cdef uint32_t id, i, gid, n = 0
+        cdef uint64_t k
+        cdef File* f
+        cdef size_t before
+        x.count = <uint32_t*>calloc(<size_t>c.nglobals + 2, sizeof(uint32_t))
+        x.gids = <uint32_t*>malloc((<size_t>c.nglobals + 1) * sizeof(uint32_t))
+        x.uses = NULL
+        try:
+            if x.count == NULL or x.gids == NULL:
+                raise MemoryError
+            collect_uses(c, &x, NULL)
+            for gid in range(1, c.nglobals):
+                if x.count[gid] != x.count[gid + 1] and c.globals[gid].name != NULL \
+                        and c.gflags[gid] & (G_REF_REGULAR | G_DEF_REGULAR):
+                    x.gids[n] = gid
+                    n += 1
+            x.uses = <uint32_t*>malloc((<size_t>x.count[c.nglobals] + 1) * sizeof(uint32_t))
+            if x.uses == NULL:
+                raise MemoryError
+            collect_uses(c, &x, x.uses)
+            sort_names(c, x.gids, n)
+            for i in range(n):
+                gid = x.gids[i]
+                before = t.used
+                self.add_name(&c.globals[gid])
+                for id in range(3):
+                    # Definitions, then common symbols, then references.
+                    for k in range(x.count[gid - 1], x.count[gid]):
+                        if x.uses[k] >> 30 != id:
+                            continue
+                        if t.used - before >= CREF_COLUMN:
+                            put_char(t, c'\n')
+                            before = t.used
+                        put_spaces(t, CREF_COLUMN - (t.used - before))
+                        put_file(t, c, x.uses[k] & 0x3fffffff)
+                        put_char(t, c'\n')
+                        before = t.used
+        finally:
+            free(x.count)
+            free(x.gids)
+            free(x.uses)
+        if t.failed:
+            raise MemoryError
+
+    def __getbuffer__(self, Py_buffer* buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.text.data, self.text.used, 1, flags)
+
+    def __dealloc__(self):
+        free(self.text.data)
+        free(self.first_symbol)
+        free(self.sorted)
+
+
+cdef inline bint is_placed(const Global* g) noexcept nogil:
+    return (g.name != NULL and g.frag != 0
+            and (g.state == SYM_DEFINED or g.state == SYM_DEFINED_WEAK or g.state == SYM_COMMON))
+
+
+cdef struct Cref:            # who uses each name
+    uint32_t* count          # [nglobals + 1] first counts, then the end of each name's uses
+    uint32_t* gids           # the names of the table
+    uint32_t* uses           # file id | kind << 30: 0 definition, 1 common, 2 reference
+
+
+cdef void collect_uses(Columns* c, Cref* x, uint32_t* uses) noexcept nogil:
+    """First call (uses NULL): counts uses. Second call: fills them in, in file order."""
+    cdef uint32_t id, i, kind
+    cdef File* f
+    cdef Sym* s
+    for id in range(INTERNAL_FILE + 1, c.nfiles):
+        f = &c.files[id]
+        if f.state != FILE_LIVE or f.gids == NULL or f.flags & FILE_INDIRECT or id >= 1 << 30:
+            continue
+        for i in range(f.nsyms - f.first_global if f.nsyms > f.first_global else 0):
+            s = &f.syms[f.first_global + i]
+            if uses == NULL:
+                x.count[f.gids[i] + 1] += 1
+                continue
+            kind = 2 if s.st_shndx == SHN_UNDEF else 1 if s.st_shndx == SHN_COMMON else 0
+            uses[x.count[f.gids[i]]] = id | kind << 30
+            x.count[f.gids[i]] += 1
+    if uses == NULL:
+        for i in range(1, c.nglobals + 1):
+            x.count[i] += x.count[i - 1]
+
+
+cdef struct NameKey:
+    const char* name
+    uint32_t length
+    uint32_t gid
+
+
+cdef int compare_names(const void* a, const void* b) noexcept nogil:
+    cdef const NameKey* x = <const NameKey*>a
+    cdef const NameKey* y = <const NameKey*>b
+    cdef uint32_t n = x.length if x.length < y.length else y.length
+    cdef int order = memcmp(x.name, y.name, n)
+    if order:
+        return order
+    return -1 if x.length < y.length else x.length > y.length
+
+
+cdef int sort_names(Columns* c, uint32_t* gids, uint32_t n) except -1:
+    cdef NameKey* keys = <NameKey*>malloc((<size_t>n + 1) * sizeof(NameKey))
+    cdef uint32_t i
+    if keys == NULL:
+        raise MemoryError
+    for i in range(n):
+        keys[i].name = c.globals[gids[i]].name
+        keys[i].length = c.globals[gids[i]].name_len
+        keys[i].gid = gids[i]
+    qsort(keys, n, sizeof(NameKey), compare_names)
+    for i in range(n):
+        gids[i] = keys[i].gid
+    free(keys)
+    return 0
