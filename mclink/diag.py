@@ -45,7 +45,7 @@ CATALOGUE = {
     "bad-shared": ("error", "{file}: {what} of the shared object is malformed (at {offset:#x})"),
     "bad-archive": ("error", "{file}: malformed archive (at {offset:#x}): {why}"),
     "wrong-machine": ("error", "{file} is incompatible with {target}"),
-    "lto-object": ("error", "{file}: contains compiler IR (-flto) and no compiler plugin is loaded; "
+    "lto-object": ("error", "{file}: was compiled for LTO (-flto): it holds compiler IR and no machine code, and mclink loads no compiler plugin; "
                             "compile it without -flto, or with -ffat-lto-objects"),
     "no-memory": ("error", "out of memory"),
     # symbols

@@ -50,6 +50,13 @@ cdef bint keep_local(Plan* p, const File* f, uint32_t i) noexcept nogil:
     cdef uint8_t type = s.st_info & 15
     if type == STT_SECTION or s.st_name >= f.strtab_size:
         return False
+    if (c.relocatable or c.emit_relocs) and shndx_is_ordinary(f, i):
+        # A relocation against a mergeable section needs the name: from a section symbol nobody could tell
+        # which string an addend means.
+        frag = sym_frag(c, f, i)
+        if c.frags[frag].sh_flags & SHF_MERGE and f.strtab[s.st_name] != 0 and c.frags[frag].output != 0 and \
+                c.frag_state[frag] & STATE_LIVE:
+            return True
     if type == STT_FILE:
         return p.discard != DISCARD_ALL and not p.only_marked
     if s.st_shndx == SHN_UNDEF or p.discard == DISCARD_ALL or p.only_marked:

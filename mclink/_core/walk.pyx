@@ -279,14 +279,14 @@ def walk_archive(Tables tables, uint32_t row, bint muldefs, uint32_t start):
 
 
 cdef bint defines_strongly(Columns* c, uint32_t id, uint32_t gid) noexcept nogil:
-    """True when the file defines the name otherwise than as a common symbol."""
+    """True when the file defines the name as data that could stand for a common symbol."""
     cdef File* f = &c.files[id]
     cdef uint32_t i
     cdef Sym* s
     for i in range(f.nsyms - f.first_global):
         if f.gids[i] == gid:
             s = &f.syms[f.first_global + i]
-            return s.st_shndx != SHN_UNDEF and s.st_shndx != SHN_COMMON
+            return s.st_shndx != SHN_UNDEF and s.st_shndx != SHN_COMMON and s.st_info & 15 != STT_FUNC
     return False
 
 
@@ -364,6 +364,9 @@ def walk_shared(Tables tables, uint32_t id, bint indirect, extra=()):
                 continue
             if f.versyms != NULL and f.versyms[f.first_global + i] & VERSYM_HIDDEN:
                 continue
+            if indirect and c.gflags[gid] & G_REF_REGULAR:
+                # An object must name the library that it uses itself.
+                continue
             define_shared(c, id, f.first_global + i, gid)
     for index, gid in extra:
         define_shared(c, id, index, gid)
@@ -390,6 +393,21 @@ def rewrite_wrapped(Tables tables, ids, pairs):
                 wanted.add(c.gprovider[gid])
             c.gmark[gid] |= MARK_WANTED
     return sorted(wanted)
+
+
+def absolute_symbols(Tables tables, uint32_t id):
+    """The global definitions of a parsed file for --just-symbols: list of (gid, value, type, size)."""
+    cdef File* f = &tables.c.files[id]
+    cdef uint32_t i
+    cdef Sym* s
+    result = []
+    if f.state != FILE_PARSED:
+        return result
+    for i in range(f.nsyms - f.first_global if f.nsyms > f.first_global else 0):
+        s = &f.syms[f.first_global + i]
+        if s.st_shndx != SHN_UNDEF and s.st_shndx != SHN_COMMON:
+            result.append((f.gids[i], s.st_value, s.st_info & 15, s.st_size))
+    return result
 
 
 def reset_marks(Tables tables):

@@ -67,11 +67,11 @@ def define_start_stop(link):
     "Input Section Example" and -z start-stop-visibility)."""
     tables = link.tables
     wanted = {}
-    for prefix, stop in ((b"__start_", False), (b"__stop_", True)):
+    for prefix, stop in ((b"__start_", False), (b"__stop_", True), (b".startof.", False), (b".sizeof.", "size")):
         for gid in symbols.names_starting(tables, prefix):
             if symbols.is_undefined(tables, gid):
                 section = symbols.name(tables, gid)[len(prefix):]
-                if is_identifier(section):
+                if is_identifier(section) or prefix[0] == 46 and section:
                     wanted.setdefault(section, []).append((gid, stop))
     link.extra["start_stop"] = []
     link.extra["start_stop_fragments"] = []

@@ -1,6 +1,7 @@
 """Phase 2: --gc-sections."""
 
 from mclink._core import files, load, reach, symbols
+from mclink.inputs.script import ast
 
 
 def collect_garbage(link):
@@ -28,10 +29,10 @@ def root_names(link):
     """Names whose sections stay: the entry, -u and its kin, and what the dynamic section names."""
     options = link.options
     names = list(options.undefined) + list(options.require_defined) + list(link.extra["externs"])
-    entry = options.entry or link.extra.get("entry")
-    if entry:
-        names.append(entry)
+    if options.entry:
+        names.append(options.entry)
     elif not options.relocatable:
-        names.append(link.target.style.entry)
+        names.append(next((command[2] for command in reversed(link.script) if command[0] == ast.ENTRY),
+                          link.target.style.entry))
     names += [options.init, options.fini]
     return names

@@ -9,7 +9,8 @@ import os
 
 from mclink._core import archive, files, join, parse, symbols, walk
 from mclink.context import SharedLibrary
-from mclink.diag import LinkError
+from mclink.inputs.script import ast
+from mclink.inputs.tree import FileNode
 
 FILE_NEEDED = 2
 FILE_INDIRECT = 1024
@@ -57,7 +58,7 @@ class Resolver:
         wave = []
         unindexed = []
         for item in each_item(link.sequence):
-            if item.kind in ("object", "shared"):
+            if item.kind in ("object", "shared", "just-symbols"):
                 wave.append(item.input.file)
             elif item.kind == "archive":
                 if item.node.state.whole_archive:
@@ -138,9 +139,13 @@ class Resolver:
         return [name.encode("utf-8", "surrogateescape") for name in names]
 
     def entry_name(self):
-        """The entry symbol, None when it is a number or a shared object has none."""
-        entry = self.link.options.entry or self.link.extra.get("entry")
-        if entry is None or entry == "" or entry[0].isdigit():
+        """The entry symbol, None when it is a number or a shared object is asked for none."""
+        link = self.link
+        entry = link.options.entry
+        if entry is None and not link.options.shared:
+            entry = next((command[2] for command in reversed(link.script) if command[0] == ast.ENTRY),
+                         link.target.style.entry)
+        if not entry or entry[0].isdigit():
             return None
         return entry
 
@@ -166,9 +171,13 @@ class Resolver:
         if files.file_state(self.tables, library.file)[1] == 3:
             return
         soname, needed, paths, flags1, versions = parse.shared_info(self.tables, library.file)
-        library.soname = (soname or os.path.basename(os.fsencode(library.path))).decode("utf-8", "surrogateescape")
-        if soname is None:
-            library.soname = self.link.inputs[library.file].name if library.file in self.link.inputs else library.path
+        if soname is not None:
+            library.soname = soname.decode("utf-8", "surrogateescape")
+        else:
+            # The name as given; what -l found counts without its folder.
+            entry = self.link.inputs.get(library.file)
+            by_path = entry is not None and isinstance(entry.node, FileNode)
+            library.soname = entry.name if by_path else os.path.basename(library.path)
         library.needed = [name.decode("utf-8", "surrogateescape") for name in needed]
         library.runpath = [name.decode("utf-8", "surrogateescape") for name in paths]
         library.flags1 = flags1
@@ -234,6 +243,10 @@ class Resolver:
                     break
         elif kind == "lib":
             self.search(item.row)
+        elif kind == "just-symbols":
+            for gid, value, type, _ in walk.absolute_symbols(self.tables, item.input.file):
+                if symbols.state(self.tables, gid) not in (symbols.DEFINED, symbols.DEFINED_WEAK):
+                    symbols.define(self.tables, gid, 0, type, 0, value)
         elif kind == "defsym":
             gid = join.intern(self.tables, item.node.symbol.encode("utf-8", "surrogateescape"))
             if item.node.symbol != ".":

@@ -203,6 +203,7 @@ def open_path(link, path, shown, node, items, depth, searched, library=False):
         if kind not in ("executable", "shared", "object"):
             raise LinkError(f"{path}: --just-symbols needs an ELF file")
         note_object(link, file)
+        files.set_kind(link.tables, file, "just-symbols", 0)
         item = Item("just-symbols", InputFile(file, path, shown, node, kind), node)
         link.inputs[file] = item.input
         items.append(item)
@@ -392,7 +393,7 @@ def splice(link, commands, path, node, items, depth):
         elif word == ast.VERSION:
             link.extra["script_versions"].append(command)
         elif word == ast.ENTRY and link.script_path != path:
-            link.extra.setdefault("entry", command[2])
+            link.extra["commands"].append(command)
 
 
 def splice_files(link, entries, path, node, items, depth, state):

@@ -1,8 +1,9 @@
 """Phase 3: the value of every symbol, and the addresses that relocation formulas need."""
 
-from mclink._core import load, place, symbols
+from mclink._core import join, load, place, symbols
 from mclink.elf import PT_TLS
 
+G_FORCED_LOCAL = 128
 SPECIAL_GOT, SPECIAL_GOT_PLT, SPECIAL_PLT, SPECIAL_DYNAMIC, SPECIAL_EH_FRAME_HDR = 1, 2, 3, 13, 20
 
 
@@ -81,6 +82,14 @@ def set_linker_names(link):
                 tp, dtp = data.tls_bases(segment.address, segment.size, max(segment.align, 1))
                 places[b"_TLS_MODULE_BASE_"] = (data.tls_module_base(tp, dtp, link.options.shared),
                                                 segment.outputs[0].number)
+    for name, special in ((b"_GLOBAL_OFFSET_TABLE_", got_place(link)), (b"_DYNAMIC", special_place(link, SPECIAL_DYNAMIC)),
+                          (b"__GNU_EH_FRAME_HDR", special_place(link, SPECIAL_EH_FRAME_HDR))):
+        # Shown in .symtab though nothing refers to them, as GNU ld does.
+        if special and name not in defined:
+            gid = join.intern(link.tables, name)
+            if symbols.state(link.tables, gid) == symbols.UNSEEN:
+                symbols.define(link.tables, gid, 2, 1 if name != b"__GNU_EH_FRAME_HDR" else 0, 0, 0, G_FORCED_LOCAL)
+                symbols.set_value(link.tables, gid, *special)
     for name, gid in defined.items():
         address, output = places.get(name) or (0, 0)
         symbols.set_value(link.tables, gid, address, output)
@@ -93,5 +102,7 @@ def set_start_stop(link):
         output = outputs.get(name)
         if output is None:
             symbols.set_value(link.tables, gid, 0, 0)
+        elif stop == "size":
+            symbols.set_value(link.tables, gid, output.size, 0)
         else:
             symbols.set_value(link.tables, gid, output.address + (output.size if stop else 0), output.number)

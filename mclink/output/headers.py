@@ -1,7 +1,7 @@
 """ELF header, program headers and section headers of the output. Source: gABI chapters 4 and 5."""
 
 from mclink._core import symbols
-from mclink.diag import LinkError
+from mclink.inputs.script import ast
 from mclink.elf import (ET_DYN, ET_EXEC, ET_REL, SHF_INFO_LINK, SHN_LORESERVE, SHN_XINDEX, SHT_NULL)
 
 
@@ -30,8 +30,11 @@ def entry_address(link):
     options = link.options
     if options.relocatable:
         return 0
-    given = options.entry or link.extra.get("entry")
-    name = given if given is not None else link.extra.get("script_entry", link.target.style.entry)
+    given = options.entry
+    name = given
+    if name is None:
+        name = next((command[2] for command in reversed(link.script) if command[0] == ast.ENTRY),
+                    link.target.style.entry)
     if name:
         gid = symbols.lookup(link.tables, name.encode("utf-8", "surrogateescape"))
         if gid and symbols.state(link.tables, gid) in (symbols.DEFINED, symbols.DEFINED_WEAK):

@@ -98,8 +98,8 @@ def write_tables(link, out, tables):
         if relocs.wanted(link):
             write_section_symbols(link, out, found[".symtab"].offset,
                                   extended.offset if extended else None)
-    if tables:
-        out.put(tables[-1].offset, tables[-1].contents)
+    if ".shstrtab" in found:
+        out.put(found[".shstrtab"].offset, found[".shstrtab"].contents)
 
 
 def section_symbols(link):

@@ -77,6 +77,8 @@ def plan_sections(link, relocations):
 
 def place_tail(link, sections):
     """File offsets of what no segment loads, behind the loaded sections; the size of the file in bytes."""
+    if link.options.oformat == "binary":
+        return place_binary(link)
     end = headers.header_size(link) + headers.program_header_size(link)
     loaded = not link.options.relocatable
     for output in sections:
@@ -85,13 +87,31 @@ def place_tail(link, sections):
     for output in sections:
         if not (loaded and output.flags & SHF_ALLOC):
             end = place_one(output, end)
-    if not link.options.section_header or link.options.oformat == "binary":
+    if not link.options.section_header:
         link.image["shoff"] = 0
         return end
     word = link.target.data.ELF_CLASS // 8
     end = (end + word - 1) & -word
     link.image["shoff"] = end
     return end + headers.section_header_size(link, len(sections) + 1)
+
+
+def place_binary(link):
+    """--oformat binary: each loaded section at its load address minus the lowest; nothing else is written."""
+    loaded = [output for output in link.outputs
+              if output.flags & SHF_ALLOC and output.type != SHT_NOBITS and output.size]
+    base = min((output.lma for output in loaded), default=0)
+    end = 0
+    for output in link.outputs:
+        output.file_size = 0
+    for output in loaded:
+        output.offset = output.lma - base
+        output.file_size = output.size
+        end = max(end, output.offset + output.size)
+    if end > 1 << 40:
+        raise LinkError(f"--oformat binary: the sections are {end:#x} bytes apart; give them nearer load addresses")
+    link.image["shoff"] = 0
+    return end
 
 
 def place_one(output, end):
