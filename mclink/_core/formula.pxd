@@ -4,8 +4,8 @@
 The caller has checked what scan checks: type, symbol index, and that the field lies in the fragment. Final
 addresses must be in place (frag_addr, gvalue, Aux, Image). gvalue of a G_CANONICAL_PLT symbol is its PLT entry.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int32_t, int64_t
-from mclink._core.bytes cimport store16, store32, store64
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int8_t, int16_t, int32_t, int64_t
+from mclink._core.bytes cimport load16, load32, load64, store16, store32, store64
 from mclink._core.elf cimport Rela, Sym, SHN_ABS, STT_SECTION, STT_GNU_IFUNC
 from mclink._core.fault cimport Fault, FAULT_OVERFLOW, FAULT_MISALIGNED, record_fault
 from mclink._core.ops cimport *
@@ -154,6 +154,23 @@ cdef inline void store_field(Columns* c, const Ops* ops, const RelocType* t, uin
         ops.write_field[field - FIELD_ARCH](loc, value, c.swap)
 
 
+cdef inline int64_t load_field(const Ops* ops, const RelocType* t, const uint8_t* p, bint swap) noexcept nogil:
+    """The addend in a field: what store_field has put there. Signed unless the type's range says otherwise."""
+    cdef uint8_t field = t.field
+    cdef bint is_signed = t.low < 0
+    if field == FIELD_32:
+        return <int64_t><int32_t>load32(p, swap) if is_signed else <int64_t>load32(p, swap)
+    if field == FIELD_64:
+        return <int64_t>load64(p, swap)
+    if field == FIELD_16:
+        return <int64_t><int16_t>load16(p, swap) if is_signed else <int64_t>load16(p, swap)
+    if field == FIELD_8:
+        return <int64_t><int8_t>p[0] if is_signed else <int64_t>p[0]
+    if field >= FIELD_ARCH and ops.read_field[field - FIELD_ARCH] != NULL:
+        return ops.read_field[field - FIELD_ARCH](p, swap)
+    return 0
+
+
 cdef inline void store_checked(Place* p, const RelocType* t, uint64_t value) noexcept nogil:
     """Range check of `t`, then the field."""
     cdef int64_t v = <int64_t>value
@@ -186,7 +203,7 @@ cdef inline void relocate_dynamic(Place* p, const Rela* r, const RelocType* t, u
     cdef uint32_t gid
     cdef uint64_t value
     if verdict == V_RELATIVE or verdict == V_RELATIVE_ODD:
-        value = symbol_address(c, f, r.r_sym, r.r_addend) + <uint64_t>r.r_addend
+        value = quantity_value(c, f, t, r.r_sym, r.r_addend) + <uint64_t>r.r_addend
         store_field(c, ops, t, p.loc, <int64_t>value)
         if verdict == V_RELATIVE_ODD:
             add_dynamic(p, p.next_dynamic, ops.dyn_relative, 0, value)
@@ -202,7 +219,7 @@ cdef inline void relocate_dynamic(Place* p, const Rela* r, const RelocType* t, u
     if verdict == V_SYMBOLIC:
         # REL outputs keep A in the field; with RELA the field does not matter and stays 0, as GNU ld has it.
         store_field(c, ops, t, p.loc, 0 if c.rela else r.r_addend)
-        add_dynamic(p, p.next_dynamic, ops.dyn_symbolic, c.aux[c.globals[gid].aux].dynsym, <uint64_t>r.r_addend)
+        add_dynamic(p, p.next_dynamic, ops.dyn_symbolic if t.flags & TYPE_WORD else r.r_type, c.aux[c.globals[gid].aux].dynsym, <uint64_t>r.r_addend)
     elif verdict == V_IRELATIVE:
         if symbol_aux(c, f, r.r_sym).needs & NEED_CANONICAL_PLT:
             value = symbol_address(c, f, r.r_sym, r.r_addend) + <uint64_t>r.r_addend

@@ -1,10 +1,12 @@
 """Level 2, phase 2: fragments. The sections of live files become Fragment rows, with canonical relocations."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int32_t, int64_t
 from libc.stdlib cimport malloc, calloc, realloc, free, qsort
 from libc.string cimport memcmp, memcpy, memset, strlen
 from mclink._core.bytes cimport load32, load64, in_range
 from mclink._core.elf cimport *
 from mclink._core.fault cimport *
+from mclink._core.formula cimport load_field
+from mclink._core.ops cimport Ops, RelocType
 from mclink._core.parallel cimport parallel_for, atomic_add64
 from mclink._core.tables cimport *
 
@@ -116,7 +118,7 @@ cdef inline uint8_t log2_of(uint64_t align) noexcept nogil:
 
 
 cdef void load_section(Columns* c, File* f, uint32_t id, uint32_t index, uint64_t* compressed) noexcept nogil:
-    """Fills the row of one section; relocation sections are attached afterwards."""
+    """Fills the row of one section; relocations are attached when contents are decompressed."""
     cdef Shdr* s = &f.shdrs[index]
     cdef uint32_t frag = f.frag_base + index
     cdef Fragment* g = &c.frags[frag]
@@ -163,38 +165,257 @@ cdef void load_section(Columns* c, File* f, uint32_t id, uint32_t index, uint64_
         c.frag_state[frag] |= STATE_KEEP
 
 
-cdef void attach_relocations(Columns* c, File* f, uint32_t id, uint32_t index) noexcept nogil:
-    """Gives the relocations of section `index` (SHT_RELA) to the fragment they apply to."""
+# ---- relocations: any of SHT_RELA, SHT_REL and SHT_CREL becomes canonical Rela rows
+
+cdef inline bint is_relocation(uint32_t type) noexcept nogil:
+    return type == SHT_RELA or type == SHT_REL or type == SHT_CREL
+
+
+cdef inline uint64_t record_size(const File* f, uint32_t type) noexcept nogil:
+    """Bytes of Elf32_Rel 8, Elf32_Rela 12, Elf64_Rel 16, Elf64_Rela 24."""
+    if f.flags & FILE_ELF32:
+        return 12 if type == SHT_RELA else 8
+    return 24 if type == SHT_RELA else 16
+
+
+cdef uint64_t read_uleb(const uint8_t** at, const uint8_t* end) noexcept nogil:
+    """ULEB128 at `at`, which moves behind it; it stops at `end`, and bits above 63 are lost."""
+    cdef uint64_t value = 0
+    cdef uint32_t shift = 0
+    cdef uint8_t byte
+    while at[0] < end:
+        byte = at[0][0]
+        at[0] += 1
+        if shift < 64:
+            value |= <uint64_t>(byte & 0x7f) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    return value
+
+
+cdef int64_t read_sleb(const uint8_t** at, const uint8_t* end) noexcept nogil:
+    """SLEB128 at `at`, as read_uleb()."""
+    cdef uint64_t value = 0
+    cdef uint32_t shift = 0
+    cdef uint8_t byte = 0
+    while at[0] < end:
+        byte = at[0][0]
+        at[0] += 1
+        if shift < 64:
+            value |= <uint64_t>(byte & 0x7f) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    if byte & 0x40 and shift < 64:
+        value |= ~<uint64_t>0 << shift
+    return <int64_t>value
+
+
+cdef bint count_records(const File* f, const Shdr* s, uint64_t* count) noexcept nogil:
+    """Number of relocations in a section; False when the section is damaged."""
+    cdef const uint8_t* at = f.data + s.sh_offset
+    cdef uint64_t step
+    if s.sh_type == SHT_CREL:
+        count[0] = read_uleb(&at, f.data + s.sh_offset + s.sh_size) >> 3
+        # An entry has at least one byte.
+        return count[0] <= s.sh_size and count[0] <= 0x7fffffff
+    step = record_size(f, s.sh_type)
+    count[0] = s.sh_size // step
+    return s.sh_entsize == step and s.sh_size % step == 0 and count[0] <= 0x7fffffff
+
+
+cdef void read_records(const File* f, const Shdr* s, uint64_t count, Rela* out) noexcept nogil:
+    """SHT_REL and SHT_RELA of any class and byte order; without an addend field the addend is 0."""
+    cdef const uint8_t* p = f.data + s.sh_offset
+    cdef bint swap = f.flags & FILE_SWAP != 0
+    cdef bint rela = s.sh_type == SHT_RELA
+    cdef uint64_t step = record_size(f, s.sh_type), i, info
+    for i in range(count):
+        if f.flags & FILE_ELF32:
+            out[i].r_offset = load32(p, swap)
+            info = load32(p + 4, swap)
+            out[i].r_type = info & 0xff
+            out[i].r_sym = <uint32_t>(info >> 8)
+            out[i].r_addend = <int32_t>load32(p + 8, swap) if rela else 0
+        else:
+            out[i].r_offset = load64(p, swap)
+            info = load64(p + 8, swap)
+            out[i].r_type = <uint32_t>info
+            out[i].r_sym = <uint32_t>(info >> 32)
+            out[i].r_addend = <int64_t>load64(p + 16, swap) if rela else 0
+        p += step
+
+
+cdef bint read_compact(const File* f, const Shdr* s, uint64_t count, Rela* out) noexcept nogil:
+    """SHT_CREL (gABI proposal "Compact relocations", as LLVM writes it): a header count << 3 | addends << 2 | shift,
+    then differences. The low 2 bits (3 with addends) of an entry's first byte say which of symbol, type and addend
+    change; the rest of that ULEB128 is the difference of offsets. False when the addends stand in the fields."""
+    cdef const uint8_t* at = f.data + s.sh_offset
+    cdef const uint8_t* end = at + s.sh_size
+    cdef uint64_t header = read_uleb(&at, end)
+    cdef bint has_addends = header & 4 != 0
+    cdef uint32_t flag_bits = 3 if has_addends else 2
+    cdef uint64_t offset = 0, addend = 0, i
+    cdef uint32_t sym = 0, type = 0
+    cdef uint8_t byte
+    for i in range(count):
+        byte = at[0] if at < end else 0
+        at += 1
+        offset += byte >> flag_bits
+        if byte & 0x80:
+            offset += (read_uleb(&at, end) << (7 - flag_bits)) - (0x80 >> flag_bits)
+        if byte & 1:
+            sym += <uint32_t>read_sleb(&at, end)
+        if byte & 2:
+            type += <uint32_t>read_sleb(&at, end)
+        if byte & 4 and has_addends:
+            addend += <uint64_t>read_sleb(&at, end)
+        out[i].r_offset = offset << (header & 3)
+        out[i].r_type = type
+        out[i].r_sym = sym
+        out[i].r_addend = <int64_t>addend
+    return has_addends
+
+
+cdef void read_addends(Columns* c, const Fragment* g, Rela* rows, uint64_t count, bint swap) noexcept nogil:
+    """Addends out of the fields that the relocations apply to (REL)."""
+    cdef const Ops* ops = <const Ops*>c.ops
+    cdef const RelocType* t
+    cdef uint64_t i
+    if g.data == NULL or ops == NULL:
+        return
+    for i in range(count):
+        if rows[i].r_type >= ops.ntypes:
+            continue
+        t = &ops.types[rows[i].r_type]
+        if t.size != 0 and in_range(rows[i].r_offset, t.size, g.size):
+            rows[i].r_addend = load_field(ops, t, g.data + rows[i].r_offset, swap)
+    if ops.join_addends != NULL:
+        ops.join_addends(c, g, rows, <uint32_t>count)
+
+
+cdef void convert_relocations(Columns* c, File* f, Fragment* g, uint32_t index, Rela* out) noexcept nogil:
+    """Writes the g.nrelocs canonical relocations of a fragment; `index` is its first relocation section."""
+    cdef uint32_t done = 0, target = f.shdrs[index].sh_info
+    cdef uint64_t count = 0
+    cdef const Shdr* s
+    cdef bint implicit
+    while index < f.shnum and done < g.nrelocs:
+        s = &f.shdrs[index]
+        index += 1
+        if not is_relocation(s.sh_type) or s.sh_info != target or not count_records(f, s, &count):
+            continue
+        if s.sh_type == SHT_CREL:
+            implicit = not read_compact(f, s, count, out + done)
+        else:
+            read_records(f, s, count, out + done)
+            implicit = s.sh_type == SHT_REL
+        if implicit:
+            read_addends(c, g, out + done, count, f.flags & FILE_SWAP != 0)
+        done += <uint32_t>count
+
+
+cdef bint count_relocations(Columns* c, File* f, uint32_t id, uint32_t index) noexcept nogil:
+    """Gives the relocations of section `index` to the fragment they apply to: in place when they are canonical,
+    as a number only, and True, when they must be converted or joined with those of another section."""
     cdef Shdr* s = &f.shdrs[index]
     cdef Fragment* g
-    cdef uint64_t count = s.sh_size // 24
-    cdef Rela* joined
+    cdef uint64_t count = 0
     if s.sh_info == 0 or s.sh_info >= f.shnum:
         fault_at(c.faults, FAULT_TRUNCATED, id, 0, s.sh_offset, 3, index)
-        return
+        return False
     g = &c.frags[f.frag_base + s.sh_info]
     if g.kind == FRAG_NONE or c.frag_state[f.frag_base + s.sh_info] & STATE_DISCARDED:
-        return
-    if s.sh_entsize != 24 or s.sh_size % 24 != 0 or s.sh_link != f.symtab_index or count > 0x7fffffff:
+        return False
+    if not count_records(f, s, &count) or s.sh_link != f.symtab_index or count + g.nrelocs > 0x7fffffff:
         fault_at(c.faults, FAULT_TRUNCATED, id, 0, s.sh_offset, 3, index)
-        return
+        return False
     if count == 0:
-        return
-    if g.nrelocs != 0:
-        # Two relocation sections for one section: joined in file order.
-        joined = <Rela*>malloc((g.nrelocs + count) * sizeof(Rela))
-        if joined == NULL:
-            fault_at(c.faults, FAULT_NO_MEMORY, id, 0, 0, 0, 0)
-            return
-        memcpy(joined, g.relocs, g.nrelocs * sizeof(Rela))
-        memcpy(joined + g.nrelocs, f.data + s.sh_offset, count * sizeof(Rela))
-        g.relocs = joined
-        g.nrelocs += <uint32_t>count
-        return
-    g.relocs = <const Rela*>(f.data + s.sh_offset)
-    g.nrelocs = <uint32_t>count
-    g.reloc_shndx = <uint16_t>index
+        return False
+    if g.nrelocs == 0:
+        g.reloc_shndx = <uint16_t>index
+        if s.sh_type == SHT_RELA and not f.flags & (FILE_ELF32 | FILE_SWAP):
+            g.relocs = <const Rela*>(f.data + s.sh_offset)
+    else:
+        g.relocs = NULL
+    g.nrelocs += <uint32_t>count
+    return g.relocs == NULL
 
+
+cdef struct AttachTask:
+    Columns* c               # the tables
+    Rela** arenas            # [nlive] converted relocations of each live file, or NULL
+
+
+cdef void attach_one(void* context, int64_t index, int thread) noexcept nogil:
+    cdef AttachTask* task = <AttachTask*>context
+    cdef Columns* c = task.c
+    cdef uint32_t id = c.live[index]
+    cdef File* f = &c.files[id]
+    cdef Fragment* g
+    cdef Rela* next
+    cdef uint64_t total = 0
+    cdef uint32_t i
+    cdef bint convert = False
+    if f.kind != FILE_OBJECT:
+        return
+    for i in range(1, f.shnum):
+        if is_relocation(f.shdrs[i].sh_type) and count_relocations(c, f, id, i):
+            convert = True
+    if not convert:
+        return
+    for i in range(1, f.shnum):
+        if c.frags[f.frag_base + i].relocs == NULL:
+            total += c.frags[f.frag_base + i].nrelocs
+    next = <Rela*>malloc(total * sizeof(Rela))
+    task.arenas[index] = next
+    for i in range(1, f.shnum):
+        if not is_relocation(f.shdrs[i].sh_type) or f.shdrs[i].sh_info == 0 or f.shdrs[i].sh_info >= f.shnum:
+            continue
+        g = &c.frags[f.frag_base + f.shdrs[i].sh_info]
+        if g.relocs != NULL or g.nrelocs == 0:
+            continue
+        if next == NULL:
+            fault_at(c.faults, FAULT_NO_MEMORY, id, 0, 0, 0, 0)
+            g.nrelocs = 0
+            continue
+        convert_relocations(c, f, g, i, next)
+        g.relocs = next
+        next += g.nrelocs
+
+
+cdef class Arenas:
+    """Owner of malloc'ed blocks, one a file; the tables keep it."""
+    cdef Rela** blocks       # [count]
+    cdef uint32_t count      # blocks
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        for i in range(self.count):
+            free(self.blocks[i])
+        free(self.blocks)
+
+
+def attach_relocations(Tables tables):
+    """Gives every fragment its canonical relocations, in parallel; after load_sections() and set_contents().
+
+    Columns.ops must be attached: addends of REL inputs are read out of the fields. Damage becomes faults."""
+    cdef Columns* c = &tables.c
+    cdef AttachTask task
+    cdef Arenas owner = Arenas()
+    owner.blocks = <Rela**>calloc(c.nlive + 1, sizeof(void*))
+    if owner.blocks == NULL:
+        raise MemoryError
+    owner.count = c.nlive
+    task.c = c
+    task.arenas = owner.blocks
+    with nogil:
+        parallel_for(attach_one, &task, c.nlive, c.threads)
+    tables.buffers.append(owner)
+
+
+# ---- sections
 
 cdef struct LoadTask:
     Columns* c               # the tables
@@ -211,14 +432,11 @@ cdef void load_one(void* context, int64_t index, int thread) noexcept nogil:
         return
     for i in range(f.shnum):
         load_section(c, f, id, i, &task.compressed[index])
-    for i in range(1, f.shnum):
-        if f.shdrs[i].sh_type == SHT_RELA:
-            attach_relocations(c, f, id, i)
 
 
 def load_sections(Tables tables):
-    """Fills the Fragment rows of all live files in parallel. Returns the fragment ids of compressed sections,
-    in order; their contents are still compressed."""
+    """Fills the Fragment rows of all live files in parallel, without relocations. Returns the fragment ids of
+    compressed sections, in order; their contents are still compressed."""
     cdef Columns* c = &tables.c
     cdef LoadTask task
     cdef uint32_t i, k

@@ -19,7 +19,7 @@ cdef enum:                   # RelocType.quantity
     Q_NONE = 2               # no effect
     Q_S = 3                  # address of the symbol
     Q_L = 4                  # address of its PLT entry, of the symbol when it needs none
-    Q_G = 5                  # address of its GOT slot
+    Q_G = 5                  # address of its GOT slot; with TYPE_TLS, of a slot with TP - S in that place
     Q_GOT = 6                # address of the GOT itself; the symbol does not matter
     Q_Z = 7                  # size of the symbol
     Q_GD = 8                 # address of its module/offset pair
@@ -41,13 +41,14 @@ cdef enum:                   # RelocType.reference
     R_LOW = 6                # nothing, but only bits inside a page are stored: position-independent beside R_PAGE
 
 cdef enum:                   # RelocType.flags
-    TYPE_WORD = 1            # a whole address: may become a RELATIVE or symbolic dynamic relocation
+    TYPE_WORD = 1            # a whole word: may become a dynamic relocation (RELATIVE, symbolic, TPOFF)
     TYPE_TLS = 2             # the symbol must be thread-local
     TYPE_BRANCH = 4          # a call or jump; [low, high] is its reach
     TYPE_WRAP32 = 8          # arithmetic is modulo 2**32, then sign-extended
     TYPE_RELAX = 16          # Ops.choose_relaxation is asked; on a DTPOFF: LD sequences become LE
     TYPE_NO_SYMBOL = 32      # the symbol does not matter (GOT, LD, NONE)
     TYPE_ANY_SYMBOL = 64     # thread-local or not, the symbol is not checked (Z)
+    TYPE_DIRECT = 128        # a branch by code that has not set up what PLT entries of PIC need (i386: %ebx)
 
 cdef enum:                   # RelocType.field: how the bits go into the output
     FIELD_NONE = 0           # nothing is written
@@ -92,6 +93,13 @@ cdef enum:                   # what scan asks of Ops.choose_relaxation
     RELAX_IE_LE = 7
     RELAX_DESC_IE = 8
     RELAX_DESC_LE = 9
+    RELAX_SLOT = 10          # no relaxation: the slot stays, but the instruction may want another form of its
+                             # address than the formula says. V_SKIP: it cannot have it in this output
+    RELAX_TPOFF = 11         # no relaxation: the offset is known; the target may count it the other way
+    RELAX_WEAK = 12          # Q_S, Q_L: the symbol is undefined weak and 0; how a distance to it is written
+
+cdef enum:                   # PltStyle.push_offset
+    PUSH_HEADER = 0xffffffff # the unresolved slot holds the address of the header
 
 cdef struct Place:           # one relocation being applied; what formulas and arch code read
     Columns* c               # the tables
@@ -109,6 +117,7 @@ cdef struct PltEntry:        # what a PLT writer needs
     uint64_t slot            # address of its GOT slot
     uint64_t header          # address of the PLT header
     uint64_t gotplt          # address of .got.plt (of the GOT's reserved words)
+    uint64_t got             # GOT: what the PIC register points to
     uint32_t index           # of its relocation in .rela.plt
     uint32_t swap            # 1 when the output's byte order is not the host's
 
@@ -129,8 +138,10 @@ cdef struct PltStyle:        # one way to write PLTs; sizes in bytes
 cdef struct Ops:
     RelocType* types         # [ntypes], by relocation number
     uint32_t ntypes          # highest known number + 1
-    uint32_t word_size       # bytes of an address: 4 or 8
+    uint32_t word_size       # bytes of a GOT slot: 4 or 8 (8 on x32 too, whose addresses have 4)
     uint32_t got_header      # words reserved at the start of .got.plt
+    uint32_t got_reserved    # words reserved at the start of .got; the first then has the address of .dynamic
+    uint32_t no_plt_got      # 1: a called symbol with a GOT slot has an ordinary PLT entry all the same
     uint32_t tlsdesc_size    # bytes of a TLS descriptor
     uint32_t dyn_symbolic    # dynamic relocation numbers: S + A in a word
     uint32_t dyn_relative    # load address + addend, in a word
@@ -141,14 +152,18 @@ cdef struct Ops:
     uint32_t dyn_dtpmod      # module number of a thread-local symbol
     uint32_t dyn_dtpoff      # its offset in the module's TLS block
     uint32_t dyn_tpoff       # its offset from the thread pointer
+    uint32_t dyn_tpoff_down  # TP offset counted downwards (i386's TPOFF32), for Q_G of a TLS symbol; 0 none
     uint32_t dyn_tlsdesc     # its TLS descriptor
     PltStyle plt             # the style in force, one of `styles`
-    PltStyle styles[4]       # by number: 0 the usual one, others by target (amd64: 1 = IBT)
+    PltStyle styles[6]       # by number: 0 the usual one, others by target (amd64: 1 = IBT)
     # Scan: may relocation `index` of `frag` be relaxed as `wish` (RELAX_*) says? Returns a verdict >= V_ARCH,
     # or 0; `skip` receives how many of the relocations behind it become V_SKIP. Checks the bytes it
-    # would rewrite against the fragment's bounds. NULL: the target relaxes nothing.
+    # would rewrite against the fragment's bounds; a wish that it does not know gets 0. NULL: the target relaxes nothing.
     uint8_t (*choose_relaxation)(const Columns* c, const Fragment* frag, uint32_t index, uint32_t wish,
                                  uint32_t* skip) noexcept nogil
+    # Scan: asked once for a fragment before its first load from the GOT is relaxed; False leaves them all as they
+    # are. NULL: each load stands for itself.
+    bint (*may_relax_got)(const Columns* c, const Fragment* frag) noexcept nogil
     # Apply: writes what a verdict >= V_ARCH stands for.
     void (*apply_relaxed)(Place* place, uint8_t verdict) noexcept nogil
     # --emit-relocs: the relocation that describes what apply_relaxed left at the place of `r`; offsets and
@@ -158,6 +173,12 @@ cdef struct Ops:
     void (*fill_code)(uint8_t* out, uint64_t size) noexcept nogil
     # FIELD_ARCH + n: puts `value`, already checked, into the instruction at `out`.
     void (*write_field[FIELD_ARCH_COUNT])(uint8_t* out, int64_t value, bint swap) noexcept nogil
+    # FIELD_ARCH + n: the addend that the instruction at `p` holds (REL inputs), in the unit of the formula; the
+    # inverse of write_field. NULL: 0.
+    int64_t (*read_field[FIELD_ARCH_COUNT])(const uint8_t* p, bint swap) noexcept nogil
+    # REL inputs: called once a section when each relocation has the addend of its own field, for addends that
+    # are split over several (HI16/LO16). NULL: there are none.
+    void (*join_addends)(const Columns* c, const Fragment* frag, Rela* relocs, uint32_t count) noexcept nogil
 
 
 cdef class OpsTable:

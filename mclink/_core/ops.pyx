@@ -46,6 +46,8 @@ cdef class OpsTable:
         cdef Ops* o = &self.ops
         if name == "word_size": o.word_size = value
         elif name == "got_header": o.got_header = value
+        elif name == "got_reserved": o.got_reserved = value
+        elif name == "no_plt_got": o.no_plt_got = value
         elif name == "tlsdesc_size": o.tlsdesc_size = value
         elif name == "dyn_symbolic": o.dyn_symbolic = value
         elif name == "dyn_relative": o.dyn_relative = value
@@ -56,13 +58,14 @@ cdef class OpsTable:
         elif name == "dyn_dtpmod": o.dyn_dtpmod = value
         elif name == "dyn_dtpoff": o.dyn_dtpoff = value
         elif name == "dyn_tpoff": o.dyn_tpoff = value
+        elif name == "dyn_tpoff_down": o.dyn_tpoff_down = value
         elif name == "dyn_tlsdesc": o.dyn_tlsdesc = value
         else:
             raise ValueError(name)
 
     def use_plt(self, uint32_t style):
-        """Chooses PLT style 0..3; ValueError when the target has none of that number."""
-        if style >= 4 or self.ops.styles[style].entry == NULL:
+        """Chooses PLT style 0..5; ValueError when the target has none of that number."""
+        if style >= 6 or self.ops.styles[style].entry == NULL:
             raise ValueError("no such PLT style")
         self.ops.plt = self.ops.styles[style]
 

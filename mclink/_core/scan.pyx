@@ -57,6 +57,7 @@ cdef struct Reference:       # one relocation while it is being decided
     uint32_t flags           # gflags of the symbol; the same bits made up for a local one
     uint32_t kind            # G_LOCAL .. G_IMPORT_FUNC or KIND_IFUNC
     uint32_t target          # fragment that defines it, 0 none
+    uint8_t got              # Ops.may_relax_got of the fragment: 0 not asked, 1 yes, 2 no
 
 
 cdef void report(Scan* s, Reference* x, uint32_t code, int64_t value) noexcept nogil:
@@ -209,20 +210,50 @@ cdef uint32_t got_wish(Scan* s, Reference* x) noexcept nogil:
     return RELAX_GOT_NUMBER if value <= 0x7fffffff else 0
 
 
+cdef bint may_relax_got(Scan* s, Reference* x) noexcept nogil:
+    if x.got == 0:
+        x.got = 1 if s.ops.may_relax_got == NULL or s.ops.may_relax_got(s.c, x.frag) else 2
+    return x.got == 1
+
+
 cdef uint8_t decide_got(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
     """Q_G: a GOT slot, or the address without it."""
     cdef uint8_t verdict
     cdef uint32_t wish
     if s.relax and x.t.flags & TYPE_RELAX:
         wish = got_wish(s, x)
-        if wish != 0:
+        if wish != 0 and may_relax_got(s, x):
             verdict = relax(s, x, verdicts, wish)
             if verdict != 0:
                 return verdict
     if x.t.reference == R_GOT or x.t.reference == R_GOT_PAGE:
         atomic_or32(&s.c.needs, NEEDS_GOT_BASE)
     need(s, x, NEED_GOT)
-    return V_APPLY
+    return slot_verdict(s, x, verdicts)
+
+
+cdef uint8_t slot_verdict(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
+    """How the address of a slot that stays is written: by the formula unless the target says otherwise."""
+    cdef uint8_t verdict = relax(s, x, verdicts, RELAX_SLOT)
+    if verdict == V_SKIP:
+        report(s, x, FAULT_NEEDS_PIC, 0)
+    elif verdict == V_APPLY and x.t.reference == R_NONE and x.t.flags & TYPE_WORD and s.c.pic:
+        return dynamic_verdict(s, x, V_RELATIVE)
+    return verdict
+
+
+cdef uint8_t decide_down(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
+    """Q_G of a thread-local symbol: a slot with TP - S."""
+    cdef bint imported = x.kind == G_IMPORT_DATA or x.kind == G_IMPORT_FUNC
+    cdef uint8_t verdict = 0
+    if not s.c.shared_output and not imported:
+        verdict = relax(s, x, verdicts, RELAX_IE_LE)
+    if verdict != 0:
+        return verdict
+    need(s, x, NEED_GOT)
+    if s.c.shared_output:
+        atomic_or32(&s.c.needs, NEEDS_STATIC_TLS)
+    return slot_verdict(s, x, verdicts)
 
 
 cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
@@ -264,11 +295,12 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
             need(s, x, NEED_GOTTP)
             if not executable:
                 atomic_or32(&s.c.needs, NEEDS_STATIC_TLS)
+            verdict = slot_verdict(s, x, verdicts)
         return verdict
     if q == Q_TPOFF:
         if executable and not imported:
-            return V_APPLY
-        if x.r.r_type == s.ops.dyn_tpoff and not executable:
+            return relax(s, x, verdicts, RELAX_TPOFF)
+        if (x.r.r_type == s.ops.dyn_tpoff or x.t.flags & TYPE_WORD) and not executable:
             atomic_or32(&s.c.needs, NEEDS_STATIC_TLS)
             if x.gid != 0 and imported:
                 need(s, x, NEED_DYNSYM)
@@ -290,11 +322,24 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
     return V_SKIP
 
 
+cdef inline uint32_t call_form(Scan* s, Reference* x) noexcept nogil:
+    """A branch that cannot go through a PLT entry of PIC, and a distance in data, are like any other distance."""
+    if not x.t.flags & TYPE_DIRECT:
+        return FORM_CALL
+    if s.c.pic or not x.frag.sh_flags & SHF_EXECINSTR:
+        return FORM_PCREL
+    return FORM_CALL if x.kind == G_IMPORT_FUNC or x.kind == KIND_IFUNC else FORM_PCREL
+
+
 cdef uint8_t decide(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
     """The verdict on a relocation whose symbol is known."""
     cdef uint8_t q = x.t.quantity
     cdef uint8_t reference = x.t.reference
     cdef uint8_t verdict
+    if x.flags & G_UNDEF_WEAK and x.kind == G_ABSOLUTE and (q == Q_S or q == Q_L):
+        verdict = relax(s, x, verdicts, RELAX_WEAK)
+        if verdict != 0:
+            return verdict
     if q == Q_S:
         if x.t.flags & TYPE_WORD:
             return look_up(s, x, FORM_WORD)
@@ -308,10 +353,10 @@ cdef uint8_t decide(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
     if q == Q_L:
         if reference == R_GOT:
             atomic_or32(&s.c.needs, NEEDS_GOT_BASE)
-        verdict = look_up(s, x, FORM_CALL)
+        verdict = look_up(s, x, call_form(s, x))
         return V_DIRECT if verdict == V_APPLY and x.kind <= G_ABSOLUTE else verdict
     if q == Q_G:
-        return decide_got(s, x, verdicts)
+        return decide_down(s, x, verdicts) if x.t.flags & TYPE_TLS else decide_got(s, x, verdicts)
     if q == Q_GOT:
         atomic_or32(&s.c.needs, NEEDS_GOT_BASE)
         return V_APPLY
@@ -455,6 +500,7 @@ cdef void scan_fragment(Scan* s, uint32_t frag_id, uint8_t* verdicts) noexcept n
     x.frag = &c.frags[frag_id]
     x.f = &c.files[x.frag.file]
     x.frag_id = frag_id
+    x.got = 0
     x.frag.nrelative = 0
     x.frag.ndynamic = 0
     size = x.frag.size

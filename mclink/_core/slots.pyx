@@ -7,10 +7,11 @@ has. Counting (here) and writing (write_slots) both go through it, so that they 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int32_t, int64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memset
+from mclink._core.bytes cimport store32, store64
 from mclink._core.elf cimport (
-    Rela, Sym, SHN_ABS, STT_GNU_IFUNC, STB_WEAK, SHF_WRITE)
-from mclink._core.ops cimport Ops, PltStyle, PltEntry
-from mclink._core.outrec cimport relocation_size, store_relocation, store_word
+    Rela, Sym, SHN_ABS, STT_GNU_IFUNC, STT_TLS, STB_WEAK, SHF_WRITE)
+from mclink._core.ops cimport Ops, PltStyle, PltEntry, PUSH_HEADER
+from mclink._core.outrec cimport relocation_size, store_relocation
 from mclink._core.tables cimport *
 
 cdef enum:                   # Word.kind: which table a word's dynamic relocation goes to
@@ -43,6 +44,12 @@ cdef inline bint is_ifunc(const Columns* c, const Aux* a) noexcept nogil:
     if a.gid != 0:
         return c.gflags[a.gid] & G_IFUNC != 0
     return c.files[a.file].syms[a.sym].st_info & 15 == STT_GNU_IFUNC
+
+
+cdef inline bint is_tls(const Columns* c, const Aux* a) noexcept nogil:
+    if a.gid != 0:
+        return c.gflags[a.gid] & G_TLS != 0
+    return c.files[a.file].syms[a.sym].st_info & 15 == STT_TLS
 
 
 cdef inline bint is_number(const Columns* c, const Aux* a) noexcept nogil:
@@ -103,7 +110,17 @@ cdef int slot_words(Columns* c, const Aux* a, Word* out) noexcept nogil:
     cdef uint64_t value
     cdef uint32_t lazy       # PLT: section of the lazy code; copies: .dynsym index of the name to copy from
     if a.got >= 0:
-        if imported:
+        if is_tls(c, a):
+            # Q_G of a thread-local symbol: TP - S.
+            if imported:
+                add_word(out, &n, SPECIAL_GOT, a.got, 0, WORD_DYNAMIC, ops.dyn_tpoff_down, a.dynsym, 0)
+            elif c.shared_output:
+                value = c.image.tls_start - S
+                add_word(out, &n, SPECIAL_GOT, a.got, 0 if c.rela else value, WORD_DYNAMIC, ops.dyn_tpoff_down, 0, value)
+            else:
+                value = 0 if is_number(c, a) else c.image.tp - S
+                add_word(out, &n, SPECIAL_GOT, a.got, value, WORD_PLAIN, 0, 0, 0)
+        elif imported:
             add_word(out, &n, SPECIAL_GOT, a.got, 0, WORD_DYNAMIC, ops.dyn_glob_dat, a.dynsym, 0)
         elif ifunc and not a.needs & NEED_CANONICAL_PLT:
             add_word(out, &n, SPECIAL_GOT, a.got, S, irelative_kind, ops.dyn_irelative, 0, S)
@@ -147,7 +164,11 @@ cdef int slot_words(Columns* c, const Aux* a, Word* out) noexcept nogil:
         else:
             lazy = SPECIAL_PLT_LAZY if a.plt_lazy >= 0 else SPECIAL_PLT
             value = c.frag_addr[c.special[lazy]] + <uint64_t>(a.plt_lazy if a.plt_lazy >= 0 else a.plt)
-            add_word(out, &n, SPECIAL_GOT_PLT, a.gotplt, value + ops.plt.push_offset, WORD_PLT, ops.dyn_jump_slot,
+            if ops.plt.push_offset == PUSH_HEADER:
+                value = c.frag_addr[c.special[lazy]]
+            else:
+                value += ops.plt.push_offset
+            add_word(out, &n, SPECIAL_GOT_PLT, a.gotplt, value, WORD_PLT, ops.dyn_jump_slot,
                      a.dynsym, 0)
     if a.needs & NEED_COPY and a.gid != 0 and c.gflags[a.gid] & G_COPIED:
         lazy = c.aux[c.globals[a.reladyn].aux].dynsym if a.reladyn else a.dynsym
@@ -291,7 +312,7 @@ cdef void place_plt(Columns* c, Aux* a, uint32_t* nplt, uint32_t* niplt) noexcep
     if not is_import(c, a):
         return
     # An IFUNC of this library keeps its lazy slot: its resolver must not run before the library is relocated.
-    if a.needs & NEED_GOT and not a.needs & NEED_CANONICAL_PLT and not (
+    if a.needs & NEED_GOT and not ops.no_plt_got and not a.needs & NEED_CANONICAL_PLT and not (
             c.globals[a.gid].type == STT_GNU_IFUNC and c.gflags[a.gid] & G_DEF_REGULAR):
         section = &c.frags[c.special[SPECIAL_PLT_GOT]]
         a.plt_section = SPECIAL_PLT_GOT
@@ -342,6 +363,7 @@ def allocate(Tables tables, bint got_referenced):
     reserved = ops.got_header * word
     if c.special[SPECIAL_GOT_PLT]:
         c.frags[c.special[SPECIAL_GOT_PLT]].size = reserved
+    take_got(c, ops.got_reserved * word)
     for row in range(1, c.naux):
         a = &c.aux[row]
         if a.needs & NEED_COPY and a.gid != 0 and c.globals[a.gid].state == SYM_SHARED \
@@ -372,8 +394,10 @@ def allocate(Tables tables, bint got_referenced):
     if c.special[SPECIAL_RELA_PLT]:
         c.frags[c.special[SPECIAL_RELA_PLT]].size = nplt * relocation_size(c)
     if c.special[SPECIAL_GOT_PLT] and not got_referenced and not c.needs & NEEDS_GOT_BASE and nplt == 0 and niplt == 0 \
-            and c.frags[c.special[SPECIAL_GOT]].size == 0:
+            and c.frags[c.special[SPECIAL_GOT]].size == ops.got_reserved * word \
+            and not (ops.got_reserved and c.dynamic_output):
         c.frags[c.special[SPECIAL_GOT_PLT]].size = 0
+        c.frags[c.special[SPECIAL_GOT]].size = 0
     for special in (SPECIAL_GOT, SPECIAL_GOT_PLT, SPECIAL_PLT, SPECIAL_PLT_GOT, SPECIAL_IPLT, SPECIAL_IGOT_PLT,
                     SPECIAL_PLT_LAZY, SPECIAL_DYNBSS, SPECIAL_DYNRELRO):
         if c.special[special] and c.frags[c.special[special]].size > 0x7fffffff:
@@ -449,6 +473,13 @@ cdef struct Writer:          # where write_slots puts what it makes
     uint64_t iplt            # next row of .rela.iplt for a slot that is not an IPLT's
 
 
+cdef inline void store_slot(const Columns* c, uint8_t* out, uint64_t value) noexcept nogil:
+    if (<const Ops*>c.ops).word_size == 8:
+        store64(out, value, c.swap)
+    else:
+        store32(out, <uint32_t>value, c.swap)
+
+
 cdef void write_word(Writer* w, const Word* word, const Aux* a) noexcept nogil:
     """Stores one word and its dynamic relocation."""
     cdef Columns* c = w.c
@@ -460,7 +491,7 @@ cdef void write_word(Writer* w, const Word* word, const Aux* a) noexcept nogil:
     r.r_sym = word.dynsym
     r.r_addend = word.addend
     if word.stored and w.out[word.special] != NULL:
-        store_word(c, w.out[word.special] + word.offset, word.value)
+        store_slot(c, w.out[word.special] + word.offset, word.value)
     if word.kind == WORD_RELATIVE:
         if c.use_relr:
             c.relr[w.relative] = r.r_offset
@@ -492,6 +523,7 @@ cdef void write_entry(Writer* w, const Aux* a, uint64_t header) noexcept nogil:
     entry.address = entry_address(c, a)
     entry.header = header
     entry.gotplt = c.frag_addr[c.special[SPECIAL_GOT_PLT]]
+    entry.got = c.image.got
     entry.index = a.relaplt
     entry.swap = c.swap
     if a.plt_section == SPECIAL_PLT_GOT:
@@ -518,6 +550,7 @@ cdef void write_plt_header(Writer* w, uint32_t special) noexcept nogil:
     entry.address = c.frag_addr[c.special[special]]
     entry.header = entry.address
     entry.gotplt = c.frag_addr[c.special[SPECIAL_GOT_PLT]]
+    entry.got = c.image.got
     entry.swap = c.swap
     ops.plt.header(w.out[special], &entry)
 
@@ -570,9 +603,13 @@ def write_slots(Tables tables, outs):
             words[0].stored = True
             write_word(&writer, &words[0], &c.aux[0])
         write_plt_header(&writer, header_of)
-        if writer.out[SPECIAL_GOT_PLT] != NULL and c.frags[c.special[SPECIAL_GOT_PLT]].size:
+        if (<const Ops*>c.ops).got_reserved:
+            header_of = SPECIAL_GOT
+        else:
+            header_of = SPECIAL_GOT_PLT
+        if writer.out[header_of] != NULL and c.frags[c.special[header_of]].size:
             # The first reserved word is the address of .dynamic; the run-time linker fills the others.
-            store_word(c, writer.out[SPECIAL_GOT_PLT], c.image.dynamic)
+            store_slot(c, writer.out[header_of], c.image.dynamic)
         if not c.dynamic_output and writer.out[SPECIAL_RELA_IPLT] != NULL:
             for k in range(c.ndynrels):
                 store_relocation(c, writer.out[SPECIAL_RELA_IPLT] + (writer.iplt + k) * relocation_size(c),

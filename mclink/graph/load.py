@@ -9,6 +9,8 @@ def load_sections(link):
     """Load sections"""
     for frag in load.load_sections(link.tables):
         decompress(link, frag)
+    link.target.ops.attach(link.tables)
+    load.attach_relocations(link.tables)
     if link.options.relocatable and not link.options.define_common:
         load.freeze_sections(link.tables)
     else:

@@ -141,10 +141,18 @@ def make_slot_sections(link, dynamic):
 
 def choose_plt_style(link):
     """Puts the PLT style in force; True when entries are split in two sections (IBT)."""
+    options = link.options
     styles = link.target.data.PLT_STYLES
-    if "ibt" in styles and (link.options.z_ibtplt or link.options.z_ibt
-                            or link.extra.get("features", 0) & FEATURE_IBT):
-        link.target.ops.use_plt(styles["ibt"])
+    if hasattr(link.target.data, "choose_plt"):
+        link.target.ops.use_plt(link.target.data.choose_plt(link))
+        return False
+    style = "plain"
+    if "ibt" in styles and (options.z_ibtplt or options.z_ibt or link.extra.get("features", 0) & FEATURE_IBT):
+        style = "ibt"
+    if options.shared or options.pie:
+        # Entries of images without a fixed address, where those are other code.
+        style = {"plain": "pic", "ibt": "ibt-pic"}[style] if "pic" in styles else style
+    link.target.ops.use_plt(styles[style])
     return link.target.ops.sizes()["lazy"] != 0
 
 

@@ -47,9 +47,12 @@ DECISIONS = {
 }
 
 
-def compile_decisions(output):
-    """DECISIONS for output kind "exec", "pie" or "shared" as the core takes them, one byte each."""
-    return bytes(ACTIONS.index(action) for form in FORMS for action in DECISIONS[form, output])
+def compile_decisions(output, own=None):
+    """DECISIONS for output kind "exec", "pie" or "shared" as the core takes them, one byte each.
+
+    own: rows that the target has instead."""
+    table = {**DECISIONS, **own} if own else DECISIONS
+    return bytes(ACTIONS.index(action) for form in FORMS for action in table[form, output])
 
 
 def is_small(link):
@@ -68,13 +71,12 @@ def is_small(link):
 def scan_relocations(link):
     """Scan relocations: what each needs and how it will be applied.
 
-    Attaches the target's table (Columns.ops). Leaves Fragment.verdicts, nrelative and ndynamic, gneeds, File.local_needs, Columns.needs."""
+    Leaves Fragment.verdicts, nrelative and ndynamic, gneeds, File.local_needs, Columns.needs."""
     options = link.options
-    link.target.ops.attach(link.tables)
     if options.output_kind == "relocatable":
         return
     from mclink._core import scan
-    scan.scan_files(link.tables, compile_decisions(options.output_kind), is_small(link))
+    scan.scan_files(link.tables, compile_decisions(options.output_kind, getattr(link.target.data, "DECISIONS", None)), is_small(link))
     if scan.needs(link.tables) & scan.TEXTREL and options.z_text is None:
         file, section = scan.first_text_relocation(link.tables)
         where = {"exec": "an executable", "pie": "a PIE", "shared": "a shared object"}

@@ -15,17 +15,48 @@ EMULATIONS = {
     "elf_x86_64_sol2": ("x86_64", "solaris"),
     "elf_x86_64_nbsd": ("x86_64", "netbsd"),
     "elf_x86_64_haiku": ("x86_64", "haiku"),
+    "elf_i386": ("i386", "linux"),
+    "elf_i386_fbsd": ("i386", "freebsd"),
+    "elf_i386_sol2": ("i386", "solaris"),
+    "elf_i386_nbsd": ("i386", "netbsd"),
+    "elf_i386_haiku": ("i386", "haiku"),
+    "elf_iamcu": ("iamcu", "linux"),
+    "elf32_x86_64": ("x32", "linux"),
+    "aarch64linux": ("aarch64", "linux"),
+    "aarch64elf": ("aarch64", "none"),
+    "aarch64fbsd": ("aarch64", "freebsd"),
+    "aarch64nbsd": ("aarch64", "netbsd"),
+    "aarch64haiku": ("aarch64", "haiku"),
+    "aarch64linuxb": ("aarch64_be", "linux"),
+    "aarch64elfb": ("aarch64_be", "none"),
+    "aarch64fbsdb": ("aarch64_be", "freebsd"),
+    "aarch64nbsdb": ("aarch64_be", "netbsd"),
 }
 
 # (e_machine, is 64-bit, is big-endian) -> default emulation of objects of that kind
 MACHINES = {
     (62, True, False): "elf_x86_64",
+    (62, False, False): "elf32_x86_64",
+    (3, False, False): "elf_i386",
+    (6, False, False): "elf_iamcu",
+    (183, True, False): "aarch64linux",
+    (183, True, True): "aarch64linuxb",
+    (183, False, False): "aarch64linux32",
+    (183, False, True): "aarch64linux32b",
 }
 
 # first word of a target triple in argv[0] -> default emulation
 TRIPLES = {
     "x86_64": "elf_x86_64",
     "amd64": "elf_x86_64",
+    "i386": "elf_i386",
+    "i486": "elf_i386",
+    "i586": "elf_i386",
+    "i686": "elf_i386",
+    "aarch64": "aarch64linux",
+    "arm64": "aarch64linux",
+    "aarch64_be": "aarch64linuxb",
+    "aarch64eb": "aarch64linuxb",
 }
 
 # BFD target name (OUTPUT_FORMAT, --oformat) -> default emulation
@@ -33,7 +64,19 @@ FORMATS = {
     "elf64-x86-64": "elf_x86_64",
     "elf64-x86-64-freebsd": "elf_x86_64_fbsd",
     "elf64-x86-64-sol2": "elf_x86_64_sol2",
+    "elf32-x86-64": "elf32_x86_64",
+    "elf32-i386": "elf_i386",
+    "elf32-i386-freebsd": "elf_i386_fbsd",
+    "elf32-i386-sol2": "elf_i386_sol2",
+    "elf32-iamcu": "elf_iamcu",
+    "elf64-littleaarch64": "aarch64linux",
+    "elf64-bigaarch64": "aarch64linuxb",
+    "elf64-aarch64-freebsd": "aarch64fbsd",
 }
+
+# Emulations that are known by name and refused: name -> why
+REFUSED = {name: "the ILP32 ABI of AArch64 is not supported; compile for LP64 (without -mabi=ilp32)"
+           for name in ("aarch64linux32", "aarch64linux32b", "aarch64elf32", "aarch64elf32b")}
 
 
 class Target:
@@ -80,6 +123,8 @@ def load(emulation):
     try:
         name, flavour = EMULATIONS[emulation]
     except KeyError:
+        if emulation in REFUSED:
+            raise LinkError(f"{emulation}: {REFUSED[emulation]}") from None
         known = " ".join(EMULATIONS)
         raise LinkError(f"unrecognised emulation mode: {emulation}\n"
                         f">>> supported emulations: {known}") from None
@@ -94,8 +139,10 @@ def emulation_of_triple(triple):
         return None
     emulation = TRIPLES.get(triple.partition("-")[0])
     for flavour, suffix in (("freebsd", "_fbsd"), ("netbsd", "_nbsd"), ("haiku", "_haiku")):
-        if flavour in triple and f"{emulation}{suffix}" in EMULATIONS:
-            return emulation + suffix
+        if flavour in triple and emulation:
+            for name in (emulation + suffix, emulation.replace("linux", suffix[1:])):
+                if name in EMULATIONS and name != emulation:
+                    return name
     return emulation
 
 

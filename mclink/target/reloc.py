@@ -17,6 +17,7 @@ needs; the field says where the bits go and what range is legal. Letters are tho
     GD, LD  module/offset pair            GOTTP  GOT slot with the TP offset
     DTPOFF, TPOFF  offset in the module's TLS block, from the thread pointer
     TLSDESC  its descriptor               TLSCALL  mark of the call through a descriptor
+    GOTDOWN  GOT slot with the TP offset counted downwards, TP - S
     GP  MIPS _gp, PPC64 .TOC.             Page(x)  x & ~4095       Low(x)  bits inside a page
 
 The numbers below are those of mclink/_core/ops.pxd; tests/unit/test_reloc_table.py holds them equal.
@@ -25,8 +26,8 @@ The numbers below are those of mclink/_core/ops.pxd; tests/unit/test_reloc_table
 Q_UNKNOWN, Q_DYNAMIC, Q_NONE, Q_S, Q_L, Q_G, Q_GOT, Q_Z = range(8)
 Q_GD, Q_LD, Q_DTPOFF, Q_GOTTP, Q_TPOFF, Q_TLSDESC, Q_TLSCALL = range(8, 15)
 R_NONE, R_P, R_GOT, R_PAGE, R_GP, R_GOT_PAGE, R_LOW = range(7)
-TYPE_WORD, TYPE_TLS, TYPE_BRANCH, TYPE_WRAP32, TYPE_RELAX, TYPE_NO_SYMBOL, TYPE_ANY_SYMBOL = (
-    1, 2, 4, 8, 16, 32, 64)
+TYPE_WORD, TYPE_TLS, TYPE_BRANCH, TYPE_WRAP32, TYPE_RELAX, TYPE_NO_SYMBOL, TYPE_ANY_SYMBOL, TYPE_DIRECT = (
+    1, 2, 4, 8, 16, 32, 64, 128)
 FIELD_NONE, FIELD_8, FIELD_16, FIELD_32, FIELD_64 = range(5)
 FIELD_ARCH = 8
 
@@ -43,6 +44,7 @@ FORMULAS = {
     "L + A": (Q_L, R_NONE, 0),
     "L + A - P": (Q_L, R_P, TYPE_BRANCH),
     "L + A - GOT": (Q_L, R_GOT, 0),
+    "L + A - P, direct": (Q_L, R_P, TYPE_BRANCH | TYPE_DIRECT),
     "G + A": (Q_G, R_GOT, 0),
     "G + GOT + A": (Q_G, R_NONE, 0),
     "G + GOT + A - P": (Q_G, R_P, 0),
@@ -64,6 +66,7 @@ FORMULAS = {
     "Page(LD + A) - Page(P)": (Q_LD, R_PAGE, TYPE_NO_SYMBOL),
     "Low(LD + A)": (Q_LD, R_LOW, TYPE_NO_SYMBOL),
     "DTPOFF + A": (Q_DTPOFF, R_NONE, TYPE_TLS),
+    "GOTDOWN + A - GOT": (Q_G, R_GOT, TYPE_TLS),
     "GOTTP + A": (Q_GOTTP, R_NONE, TYPE_TLS),
     "GOTTP + A - P": (Q_GOTTP, R_P, TYPE_TLS),
     "GOTTP + A - GOT": (Q_GOTTP, R_GOT, TYPE_TLS),
@@ -104,18 +107,19 @@ def compile_rows(rows, symbolic, families, fields=FIELDS, wrap32=False):
     """The rows of a target as OpsTable takes them: a list of 10-tuples of int.
 
     rows      RELOCS of the target
-    symbolic  number of the type that is a whole address, S + A
+    symbolic  number of the type that is a whole address, S + A; with others that fill a word, a tuple
     families  dict: name of a relaxation -> the number by which the arch module knows it (from 1)
     fields    FIELDS, with the target's instruction fields added: (id, bytes, low, high[, align])
     wrap32    addresses are 32 bits wide, and sums are modulo 2**32
     KeyError for a word that is not in the vocabulary."""
     compiled = []
+    words = symbolic if type(symbolic) is tuple else (symbolic,)
     for row in rows:
         number, _, formula, field = row[:4]
         quantity, reference, flags = FORMULAS[formula]
         entry = fields[field]
         relax = families[row[4]] if len(row) > 4 else 0
-        if number == symbolic:
+        if number in words:
             flags |= TYPE_WORD
         if relax:
             flags |= TYPE_RELAX

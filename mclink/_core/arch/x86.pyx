@@ -191,7 +191,7 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
                                uint32_t* skip) noexcept nogil:
     cdef const Rela* r = &frag.relocs[index]
     cdef uint8_t family = (<const Ops*>c.ops).types[r.r_type].relax
-    if frag.data == NULL:
+    if frag.data == NULL or wish >= RELAX_SLOT:
         return 0
     if wish <= RELAX_GOT_NUMBER:
         if family > FAMILY_GOT_REX2 or is_large(c, frag, r.r_sym):
