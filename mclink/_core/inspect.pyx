@@ -479,3 +479,21 @@ def first_use(Tables tables, uint32_t id):
                     and c.globals[f.gids[i]].state == SYM_SHARED:
                 return f.gids[i], c.live[k]
     return None
+
+
+def counts(Tables tables):
+    """Sizes of the tables: list of (name, number)."""
+    cdef Columns* c = &tables.c
+    cdef uint64_t relocations = 0, names = 0, live = 0
+    cdef uint32_t i
+    for i in range(1, c.nfrags):
+        if c.frag_state[i] & STATE_LIVE:
+            live += 1
+            relocations += c.frags[i].nrelocs
+    for i in range(1, c.nglobals):
+        if c.globals[i].name != NULL:
+            names += 1
+    return [("files", c.nfiles - 1), ("objects linked", c.nlive - 1 if c.nlive else 0),
+            ("shared objects linked", c.nshared), ("sections read", c.nfrags), ("sections in the output", live),
+            ("relocations in them", relocations), ("global names", names), ("merged strings and constants", c.npieces),
+            ("FDEs", c.nfdes), ("GOT and PLT rows", c.naux - 1 if c.naux else 0)]

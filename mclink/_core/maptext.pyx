@@ -350,7 +350,7 @@ cdef class MapText:
                 for id in range(3):
                     # Definitions, then common symbols, then references.
                     for k in range(x.count[gid - 1], x.count[gid]):
-                        if x.uses[k] >> 30 != id:
+                        if x.uses[k] >> 30 != id or (k > x.count[gid - 1] and x.uses[k] == x.uses[k - 1]):
                             continue
                         if t.used - before >= CREF_COLUMN:
                             put_char(t, c'\n')

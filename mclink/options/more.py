@@ -37,7 +37,7 @@ MORE = (
     ("--no-strip-discarded", "", "set", "strip_discarded", False, "~",
      "Keep symbols of discarded sections"),
     ("--compress-sections", "GLOB=STYLE[:LEVEL]", "on_compress_sections", "compress_sections", None,
-     "~", "Compress sections that match GLOB"),
+     "", "Compress sections that match GLOB"),
     ("--split-by-file", "[SIZE]", "on_optional_size", "split_by_file", None, "~",
      "With -r, begin a new output section for each SIZE bytes of input"),
     ("--split-by-reloc", "[COUNT]", "on_optional_size", "split_by_reloc", None, "~",

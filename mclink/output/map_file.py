@@ -75,12 +75,18 @@ class Map:
         external = self.link.script_path is not None
         if not external:
             self.write_loads(self.link.sequence)
-        self.write_statements()
+        statements = list(self.link.plan.statements)
+        behind = []
+        while statements and type(statements[-1]) is OutputSection and statements[-1].definition is None:
+            # GNU ld appends sections that have no place in the script, behind OUTPUT.
+            behind.insert(0, statements.pop())
+        self.write_statements(statements)
+        self.write_discards()
         if external:
             self.write_loads(self.link.sequence)
         form = self.link.options.oformat or self.link.target.data.OUTPUT_FORMAT
         self.text.add(f"OUTPUT({self.link.options.output} {form})\n")
-        self.write_orphans()
+        self.write_statements(behind)
 
     # -- the head
 
@@ -148,10 +154,10 @@ class Map:
     def hex(self, number):
         return f"0x{number:0{self.digits}x}"
 
-    def write_statements(self):
+    def write_statements(self, statements):
         done = {id(item.node): item for item in (self.engine.program if self.engine is not None else ())
                 if type(item) is Assignment}
-        for item in self.link.plan.statements:
+        for item in statements:
             kind = type(item)
             if kind is OutputSection:
                 if item.definition is not None or item.number:
@@ -162,8 +168,10 @@ class Map:
             else:
                 self.write_assignment(done.get(id(item), item))
 
-    def write_orphans(self):
-        """Output sections without a place in the script stand behind it when nothing loads them."""
+    def write_discards(self):
+        runs = [run for run in self.link.plan.discards if run.statement is not None]
+        if runs:
+            self.text.add("\n/DISCARD/\n" + "".join(pattern_text(run.statement) for run in runs))
 
     def write_assignment(self, item):
         """An assignment or assertion: its value, or that a PROVIDE was not needed."""
@@ -261,12 +269,12 @@ def pattern_text(node):
     pattern, sort, excludes = node[3]
     head = pattern or "*"
     if excludes:
-        head = f"EXCLUDE_FILE({' '.join(excludes)}) {head}"
+        head = f"EXCLUDE_FILE({' '.join(reversed(excludes))}) {head}"
     head = sorted_text(head, sort)
     words = []
     for section, _, section_sort, section_excludes in node[4]:
         word = sorted_text(section, section_sort)
-        words.append(f"EXCLUDE_FILE({' '.join(section_excludes)}) {word}" if section_excludes else word)
+        words.append(f"EXCLUDE_FILE({' '.join(reversed(section_excludes))}) {word}" if section_excludes else word)
     return f" {head}({' '.join(words)})\n" if words else f" {head}()\n"
 
 
@@ -288,6 +296,9 @@ def expression(node):
     if kind in ast.UNARY:
         return f"{'-' if kind == 'neg' else '+' if kind == 'pos' else kind} ({expression(node[2])})"
     if kind in ast.BINARY:
+        value = folded(node)
+        if value is not None:
+            return f"{value:#x}"
         return f"({expression(node[2])} {kind} {expression(node[3])})"
     if kind == ast.CONDITIONAL:
         return f"{expression(node[2])}?{expression(node[3])}:{expression(node[4])}"
@@ -298,4 +309,20 @@ def expression(node):
     if kind == "ALIGN2":
         return f"ALIGN ({expression(node[2])}, {expression(node[3])})"
     parts = [part if type(part) is str else expression(part) for part in node[2:]]
+    if kind == "DATA_SEGMENT_RELRO_END":
+        parts.reverse()
     return f"{kind} ({', '.join(parts)})"
+
+
+def folded(node):
+    """The value of an arithmetic expression of numbers, which GNU ld computes when it reads the script; else None."""
+    if type(node) is int:
+        return node
+    if node[0] not in ("+", "-", "*", "/", "<<", ">>", "&", "|"):
+        return None
+    a, b = folded(node[2]), folded(node[3])
+    if a is None or b is None or (node[0] == "/" and not b) or (node[0] in ("<<", ">>") and b > 63):
+        return None
+    value = {"+": a + b, "-": a - b, "*": a * b, "/": a // b if b else 0, "<<": a << min(b, 64), ">>": a >> min(b, 64),
+             "&": a & b, "|": a | b}[node[0]]
+    return value & ((1 << 64) - 1)
