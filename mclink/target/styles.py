@@ -1,5 +1,7 @@
 """The Styles of the default linker scripts, by emulation.  What they hold: default_script.Style."""
 
+import sys
+
 from mclink.target.default_script import Style, large_bss, large_data, write_cache
 
 _LARGE_RELOCATED = {"ldata": "l", "lbss": "lb", "lrodata": "lr"}
@@ -26,6 +28,13 @@ def _i386():
         parts={"plt": _X86_PLT}, relocatable={"plt": _X86_PLT_AT_ZERO})
 
 
+def _elsewhere(module, emulation):
+    """A Style of another module of this package, which has a STYLES of its own."""
+    module = "mclink.target." + module
+    __import__(module)
+    return sys.modules[module].STYLES[emulation]()
+
+
 # emulation -> function that makes its Style
 STYLES = {
     "elf_x86_64": lambda: _x86_64("elf_x86_64", "elf64-x86-64", "i386:x86-64", "x86_64-linux-gnu",
@@ -33,6 +42,8 @@ STYLES = {
     "elf32_x86_64": lambda: _x86_64("elf32_x86_64", "elf32-x86-64", "i386:x64-32",
                                     "x86_64-linux-gnux32", 32, "x32"),
     "elf_i386": _i386,
+    "aarch64linux": lambda: _elsewhere("styles_aarch64", "aarch64linux"),
+    "aarch64linuxb": lambda: _elsewhere("styles_aarch64", "aarch64linuxb"),
 }
 
 
