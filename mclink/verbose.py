@@ -10,13 +10,13 @@ def print_script(link, stream=None):
 
     Returns True when there is nothing to link besides. Source: GNU ld manual, --verbose. Raises LinkError."""
     from mclink import target
-    from mclink.options.help import EMULATIONS, version_line
+    from mclink.options import help as words
     out = stream or sys.stdout
     options = link.options
     if not options.print_version:
-        out.write(version_line(options.program) + "\n")
+        out.write(words.version_line(options.program) + "\n")
     if options.print_version < 2:
-        out.write("  Supported emulations:\n" + "".join(f"   {name}\n" for name in EMULATIONS))
+        out.write("  Supported emulations:\n" + "".join(f"   {name}\n" for name in words.EMULATIONS))
     if options.scripts:
         for path in options.scripts:
             out.write(f"using external linker script: {path}\n{LINE}\n{read(path)}\n{LINE}\n")
@@ -26,7 +26,7 @@ def print_script(link, stream=None):
         chosen = link.target
         choose_target_early(link)
         if link.target is None:
-            link.target = target.load(EMULATIONS[0])
+            link.target = target.load(words.EMULATIONS[0])
         out.write(f"using internal linker script:\n{LINE}\n{script_text(link.target.style, script_variant(link))}\n"
                   f"\n{LINE}\n")
         link.target = chosen

@@ -238,6 +238,8 @@ def open_archive(Tables tables, uint32_t shell):
             wide = memcmp(f.data + offset, b"/SYM64/ ", 8) == 0 or \
                 (m.name_len >= 12 and memcmp(m.name, b"__.SYMDEF_64", 12) == 0)
         offset = m.next
+    if offset < f.size and f.size - offset < HEADER:
+        fault_at(c.faults, FAULT_BAD_ARCHIVE, shell, 0, offset, 0, 0)
     if found and not read_index(tables, row, &index, bsd, wide):
         fault_at(c.faults, FAULT_BAD_ARCHIVE, shell, 0, index.data, 4, 0)
     a = &c.archives[row]
