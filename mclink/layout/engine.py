@@ -254,17 +254,17 @@ class Engine(Environment):
         body = self.bodies[section]
         if not section.number and not any(type(item) is Assignment and item.node[2] != "." for item in body):
             if section.name in self.asked and self.by_name[section.name] is section:
-                section.address = self.dot if explicit else self.regions.choose(section, False).current
+                start = self.dot if explicit else self.regions.choose(section, False).current
+                section.address = align(start, self.expression(definition[8], 1) if definition is not None else 1)
                 section.lma = section.address
+                if definition is not None and definition[7] is not None:
+                    section.lma = self.expression(definition[7], 0)
                 self.sized.add(section)
             return
         region = self.regions.choose(section, explicit)
         start = self.dot if explicit else region.current
         wanted = self.expression(definition[8], 1) if definition is not None else 1
-        if explicit and overlay is None:
-            alignment = max(wanted, section.align if section.number else 1)
-        else:
-            alignment = max(wanted, section.align)
+        alignment = wanted if explicit and overlay is None else max(wanted, section.align)
         base = align(start, alignment)
         padding = base - start
         if wanted > section.align:
@@ -290,16 +290,15 @@ class Engine(Environment):
     def size_body(self, section, body, base):
         """Place the contents of a section at address `base`; returns its size."""
         offset = 0
-        self.section = section
         members = self.members
         tables = self.tables
         subalign = -1
         if section.definition is not None and section.definition[9] is not None:
             subalign = max(self.expression(section.definition[9], 1), 1).bit_length() - 1
-            largest = 1 << subalign
-            if section.align < largest:
-                section.align = largest
+            if any(type(item) is Run for item in body):
+                section.align = max(section.align, 1 << subalign)
         moved = False
+        self.section = section
         for item in body:
             kind = type(item)
             if kind is Run:
@@ -384,7 +383,8 @@ class Engine(Environment):
             if overlay is not None and not overlay[1]:
                 lma = last.lma + last.size
             elif not (base < last.address and size and base + size <= last.address):
-                lma = base + last.lma - last.address
+                lma = align(base + last.lma - last.address, section.align) if base == align(base, section.align) \
+                    else base + last.lma - last.address
         section.lma = lma & _MASK
         if (section.flags & SHF_ALLOC and not _is_tbss(section) and section.lma_region is None
                 and not self.options.relocatable
@@ -661,10 +661,26 @@ class Engine(Environment):
             elif item[0] == ast.ASSERT:
                 evaluate(item, self)
         self.set_values()
+        if self.options.check_sections and not self.options.relocatable:
+            self.check_overlaps()
+        for section in self.link.outputs:
+            # An explicit address need not agree with the alignment of what is inside (GNU ld says so too).
+            section.align = (section.align | section.address) & -(section.align | section.address)
         if self.relro and self.relro_end:
             for section in self.link.outputs:
                 section.relro = bool(section.flags & SHF_ALLOC and self.segment_base <= section.address
                                      and (section.address < self.relro_end))
+
+    def check_overlaps(self):
+        """No two sections may be stored at one load address (GNU ld manual, --no-check-sections)."""
+        stored = [section for section in self.link.outputs
+                  if section.flags & SHF_ALLOC and section.type != SHT_NOBITS and section.size]
+        stored.sort(key=lambda section: section.lma)
+        for left, right in zip(stored, stored[1:]):
+            if left.lma + left.size > right.lma:
+                self.link.diag.error(
+                    f"section {right.name} LMA [{right.lma:016x},{right.lma + right.size - 1:016x}] overlaps section "
+                    f"{left.name} LMA [{left.lma:016x},{left.lma + left.size - 1:016x}]")
 
     def finish_section(self, section):
         body = self.bodies[section]
@@ -734,10 +750,10 @@ def sections_asked(plan):
 
     def look(node):
         if type(node) is tuple and node:
-            if node[0] in ("ADDR", "LOADADDR"):
+            if node[0] == "ADDR" or node[0] == "LOADADDR":
                 found.add(node[2])
             else:
-                for part in node[2:]:
+                for part in node:
                     look(part)
 
     for item in plan.statements:

@@ -77,7 +77,8 @@ class _Placer:
         self.idle = {}              # id(section) -> traits of a section that is not in use
         self.by_name = {}           # name -> list of sections
         for section in self.sections():
-            if section.name in _IDLE and section.name not in self.by_name:
+            if section.name in _IDLE and section.name not in self.by_name and not any(
+                    type(item) is tuple and item[0] == ast.ASSIGN for item in section.statements):
                 self.idle[id(section)] = _IDLE[section.name]
             self.by_name.setdefault(section.name, []).append(section)
             self.note_traits(section)
