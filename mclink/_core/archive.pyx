@@ -255,8 +255,9 @@ def list_members(Tables tables, uint32_t row):
     cdef uint64_t size = c.files[a.file].size
     cdef uint32_t i
     known = {}
-    for i in range(a.first_member, a.first_member + a.nmembers):
-        known[c.files[i].archive_offset] = i
+    for i in range(a.first_member, c.nfiles):
+        if c.files[i].archive == a.file:
+            known[c.files[i].archive_offset] = i
     result = []
     while offset + HEADER <= size:
         if not read_member(c, &c.archives[row], offset, &m):

@@ -323,7 +323,7 @@ cdef struct Image:           # addresses that formulas need, set when layout is 
 
 cdef struct Archive:         # an archive: its symbol index, joined with the global names
     uint32_t file            # file id of the shell (the archive itself)
-    uint32_t first_member    # file id of the first member known; members follow each other
+    uint32_t first_member    # file id of the first member known
     uint32_t nmembers        # members known: those in the index, or all after list_members
     uint32_t nentries        # entries of the index
     uint32_t* entry_gid      # [nentries] gid of each indexed name; owned

@@ -14,6 +14,7 @@ from mclink.inputs.tree import FileNode
 
 FILE_NEEDED = 2
 FILE_INDIRECT = 1024
+G_ABSOLUTE = 1
 G_WRAP = 65536
 G_TRACE = 32768
 G_SCRIPT = 8388608
@@ -62,7 +63,7 @@ class Resolver:
                 wave.append(item.input.file)
             elif item.kind == "archive":
                 if item.node.state.whole_archive:
-                    members = archive.list_members(tables, item.row)
+                    members = item.items = archive.list_members(tables, item.row)
                     self.open_members(item.row, members)
                     wave.extend(members)
                 elif archive.has_index(tables, item.row):
@@ -226,7 +227,7 @@ class Resolver:
             self.load_shared(item)
         elif kind == "archive":
             if item.node.state.whole_archive:
-                for member in archive.list_members(self.tables, item.row):
+                for member in item.items:
                     self.load_object(member)
             else:
                 self.search(item.row)
@@ -246,7 +247,7 @@ class Resolver:
         elif kind == "just-symbols":
             for gid, value, type, _ in walk.absolute_symbols(self.tables, item.input.file):
                 if symbols.state(self.tables, gid) not in (symbols.DEFINED, symbols.DEFINED_WEAK):
-                    symbols.define(self.tables, gid, 0, type, 0, value)
+                    symbols.define(self.tables, gid, 0, type, 0, value, G_ABSOLUTE)
         elif kind == "defsym":
             gid = join.intern(self.tables, item.node.symbol.encode("utf-8", "surrogateescape"))
             if item.node.symbol != ".":

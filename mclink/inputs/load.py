@@ -33,7 +33,7 @@ class Item:
         self.input = input      # InputFile, None for groups
         self.node = node        # tree node it came from (its state holds --whole-archive)
         self.row = 0            # Archive row of an archive
-        self.items = []         # members of a group or lib
+        self.items = []         # Items of a group or lib; member file ids under --whole-archive
         self.library = None     # SharedLibrary of a shared object
 
 
