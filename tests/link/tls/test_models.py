@@ -32,6 +32,8 @@ int tls_check(void) {
 """
 MAIN = '#include <stdio.h>\nint tls_check(void); int main(void) { puts(tls_check() ? "ok" : "bad"); }'
 
+#: GNU ld keeps __tls_get_addr, and the library that has it, after it has relaxed every call to it
+UNCALLED = ("dynsyms", "verneed", "needed")
 MODELS = ["global-dynamic", "local-dynamic", "initial-exec", "local-exec"]
 
 
@@ -81,7 +83,7 @@ def test_executable_uses_variables_of_a_library(tc, model, mode):
     lib = tc.so("libdefs.so", tc.c(DEFS, "-fPIC", name="defs"))
     pic = "-fPIC" if model == "global-dynamic" else cflags[0]
     uses = tc.c(USES, "-O1", f"-ftls-model={model}", pic, name="uses")
-    exe = judge(tc, "exe", "prog", *ldflags, uses, tc.c(MAIN, *cflags, name="main"), lib)
+    exe = judge(tc, "exe", "prog", *ldflags, uses, tc.c(MAIN, *cflags, name="main"), lib, ignore=UNCALLED)
     types = {r.type for r in tc.elf(exe).dynrelocs()}
     if tc.target.name == "amd64":
         assert "R_X86_64_TPOFF64" in types and "R_X86_64_DTPMOD64" not in types
