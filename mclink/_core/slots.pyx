@@ -585,7 +585,9 @@ def write_slots(Tables tables, outs):
         writer.relative = (c.nrelr if c.use_relr else c.nrelative) - relative
         writer.dynamic = c.ndynrels - dynamic
         writer.iplt = niplt
-        header_of = SPECIAL_PLT_LAZY if c.special[SPECIAL_PLT_LAZY] and             c.frags[c.special[SPECIAL_PLT_LAZY]].size else SPECIAL_PLT
+        header_of = SPECIAL_PLT
+        if c.special[SPECIAL_PLT_LAZY] and c.frags[c.special[SPECIAL_PLT_LAZY]].size:
+            header_of = SPECIAL_PLT_LAZY
         header = c.frag_addr[c.special[header_of]]
         for row in range(1, c.naux):
             n = slot_words(c, &c.aux[row], words)
