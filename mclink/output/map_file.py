@@ -5,6 +5,7 @@ import sys
 from mclink._core import files, symbols
 from mclink.context import OutputSection, Run
 from mclink.inputs.script import ast
+from mclink.inputs.tree import ScriptNode
 from mclink.plan import Assignment, Data, Fill, Overlay
 
 LOAD_COLUMN = 30            # where the cause of an inclusion stands
@@ -72,9 +73,9 @@ class Map:
         self.write_memory()
         self.text.add("\nLinker script and memory map\n\n")
         self.text.sort_symbols()
-        external = self.link.script_path is not None
-        if not external:
-            self.write_loads(self.link.sequence)
+        # A script stands where -T stands, the built-in one behind the inputs.
+        first, second = self.split_sequence()
+        self.write_loads(first)
         statements = list(self.link.plan.statements)
         behind = []
         while statements and type(statements[-1]) is OutputSection and statements[-1].definition is None:
@@ -82,8 +83,7 @@ class Map:
             behind.insert(0, statements.pop())
         self.write_statements(statements)
         self.write_discards()
-        if external:
-            self.write_loads(self.link.sequence)
+        self.write_loads(second)
         form = self.link.options.oformat or self.link.target.data.OUTPUT_FORMAT
         self.text.add(f"OUTPUT({self.link.options.output} {form})\n")
         self.write_statements(behind)
@@ -135,6 +135,17 @@ class Map:
             self.text.add(f"{region.name:<16} {self.hex(region.origin)} {self.hex(region.length or 0)}"
                           + (f" {attributes}" if attributes else "") + "\n")
         self.text.add(f"{'*default*':<16} {self.hex(0)} {self.hex((1 << 4 * self.digits) - 1)}\n")
+
+    def split_sequence(self):
+        """The inputs in front of the first -T and those behind it."""
+        early = set()
+        for node in self.link.tree.children:
+            if isinstance(node, ScriptNode):
+                items = self.link.sequence
+                return ([item for item in items if id(item.node) in early],
+                        [item for item in items if id(item.node) not in early])
+            early.add(id(node))
+        return self.link.sequence, []
 
     def write_loads(self, items):
         for item in items:
