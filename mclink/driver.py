@@ -26,6 +26,7 @@ from mclink.layout.sections import create_outputs
 from mclink.layout.dynamic import size_dynamic
 from mclink.layout.address import assign_addresses
 from mclink.layout.values import compute_values
+from mclink.layout.checks import check_segments
 from mclink.output.write import write_output
 from mclink.output.reports import write_reports
 
@@ -55,6 +56,7 @@ PIPELINE = (
         size_dynamic,       # .dynamic depends on which output sections exist
         assign_addresses,
         compute_values,     # every symbol's S; nothing moves from here
+        check_segments,
     )),
     ("output", (
         write_output,
