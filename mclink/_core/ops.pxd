@@ -97,6 +97,7 @@ cdef enum:                   # what scan asks of Ops.choose_relaxation
                              # address than the formula says. V_SKIP: it cannot have it in this output
     RELAX_TPOFF = 11         # no relaxation: the offset is known; the target may count it the other way
     RELAX_WEAK = 12          # Q_S, Q_L: the symbol is undefined weak and 0; how a distance to it is written
+    RELAX_FORM = 13          # Q_S, Q_L that apply will compute: the target writes them in a way of its own
 
 cdef enum:                   # PltStyle.push_offset
     PUSH_HEADER = 0xffffffff # the unresolved slot holds the address of the header
@@ -130,6 +131,7 @@ cdef struct PltStyle:        # one way to write PLTs; sizes in bytes
     uint32_t got_size        # of an entry that only jumps through its slot (.plt.got, IFUNCs)
     uint32_t push_offset     # the unresolved slot holds the address of its lazy code: entry (or lazy half) + this
     uint32_t align           # of the sections
+    uint32_t skip            # Aux.plt, what calls use, is this far into an entry (ARM: behind its entry for Thumb code)
     plt_writer_t header      # writes the header
     plt_writer_t entry       # writes an entry
     plt_writer_t lazy        # writes a lazy half; NULL when not split

@@ -331,30 +331,40 @@ cdef inline uint32_t call_form(Scan* s, Reference* x) noexcept nogil:
     return FORM_CALL if x.kind == G_IMPORT_FUNC or x.kind == KIND_IFUNC else FORM_PCREL
 
 
-cdef uint8_t decide(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
-    """The verdict on a relocation whose symbol is known."""
-    cdef uint8_t q = x.t.quantity
+cdef uint8_t decide_value(Scan* s, Reference* x) noexcept nogil:
+    """Q_S and Q_L: what the decision table says."""
     cdef uint8_t reference = x.t.reference
     cdef uint8_t verdict
-    if x.flags & G_UNDEF_WEAK and x.kind == G_ABSOLUTE and (q == Q_S or q == Q_L):
-        verdict = relax(s, x, verdicts, RELAX_WEAK)
-        if verdict != 0:
-            return verdict
-    if q == Q_S:
-        if x.t.flags & TYPE_WORD:
-            return look_up(s, x, FORM_WORD)
-        if reference == R_P or reference == R_PAGE or reference == R_LOW:
-            return look_up(s, x, FORM_PCREL)
-        if reference == R_NONE:
-            return look_up(s, x, FORM_NARROW)
-        if reference == R_GOT or reference == R_GOT_PAGE:
-            atomic_or32(&s.c.needs, NEEDS_GOT_BASE)
-        return look_up(s, x, FORM_GOTREL)
-    if q == Q_L:
+    if x.t.quantity == Q_L:
         if reference == R_GOT:
             atomic_or32(&s.c.needs, NEEDS_GOT_BASE)
         verdict = look_up(s, x, call_form(s, x))
         return V_DIRECT if verdict == V_APPLY and x.kind <= G_ABSOLUTE else verdict
+    if x.t.flags & TYPE_WORD:
+        return look_up(s, x, FORM_WORD)
+    if reference == R_P or reference == R_PAGE or reference == R_LOW:
+        return look_up(s, x, FORM_PCREL)
+    if reference == R_NONE:
+        return look_up(s, x, FORM_NARROW)
+    if reference == R_GOT or reference == R_GOT_PAGE:
+        atomic_or32(&s.c.needs, NEEDS_GOT_BASE)
+    return look_up(s, x, FORM_GOTREL)
+
+
+cdef uint8_t decide(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
+    """The verdict on a relocation whose symbol is known."""
+    cdef uint8_t q = x.t.quantity
+    cdef uint8_t verdict, own
+    if q == Q_S or q == Q_L:
+        if not x.t.flags & TYPE_RELAX:
+            return decide_value(s, x)
+        if x.flags & G_UNDEF_WEAK and x.kind == G_ABSOLUTE:
+            verdict = relax(s, x, verdicts, RELAX_WEAK)
+            if verdict != 0:
+                return verdict
+        verdict = decide_value(s, x)
+        own = relax(s, x, verdicts, RELAX_FORM) if verdict == V_APPLY or verdict == V_DIRECT else 0
+        return own if own != 0 else verdict
     if q == Q_G:
         return decide_down(s, x, verdicts) if x.t.flags & TYPE_TLS else decide_got(s, x, verdicts)
     if q == Q_GOT:

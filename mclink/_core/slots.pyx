@@ -302,7 +302,7 @@ cdef void place_plt(Columns* c, Aux* a, uint32_t* nplt, uint32_t* niplt) noexcep
     if is_ifunc(c, a):
         section = &c.frags[c.special[SPECIAL_IPLT]]
         a.plt_section = SPECIAL_IPLT
-        a.plt = <int32_t>section.size
+        a.plt = <int32_t>(section.size + style.skip)
         section.size += style.got_size
         a.gotplt = <int32_t>c.frags[c.special[SPECIAL_IGOT_PLT]].size
         c.frags[c.special[SPECIAL_IGOT_PLT]].size += ops.word_size
@@ -316,13 +316,13 @@ cdef void place_plt(Columns* c, Aux* a, uint32_t* nplt, uint32_t* niplt) noexcep
             c.globals[a.gid].type == STT_GNU_IFUNC and c.gflags[a.gid] & G_DEF_REGULAR):
         section = &c.frags[c.special[SPECIAL_PLT_GOT]]
         a.plt_section = SPECIAL_PLT_GOT
-        a.plt = <int32_t>section.size
+        a.plt = <int32_t>(section.size + style.skip)
         section.size += style.got_size
         return
     section = &c.frags[c.special[SPECIAL_PLT]]
     a.plt_section = SPECIAL_PLT
     if style.lazy_size:
-        a.plt = <int32_t>section.size
+        a.plt = <int32_t>(section.size + style.skip)
         section.size += style.entry_size
         section = &c.frags[c.special[SPECIAL_PLT_LAZY]]
         if section.size == 0:
@@ -332,7 +332,7 @@ cdef void place_plt(Columns* c, Aux* a, uint32_t* nplt, uint32_t* niplt) noexcep
     else:
         if section.size == 0:
             section.size = style.header_size
-        a.plt = <int32_t>section.size
+        a.plt = <int32_t>(section.size + style.skip)
         section.size += style.entry_size
     section = &c.frags[c.special[SPECIAL_GOT_PLT]]
     a.gotplt = <int32_t>section.size

@@ -31,6 +31,17 @@ EMULATIONS = {
     "aarch64elfb": ("aarch64_be", "none"),
     "aarch64fbsdb": ("aarch64_be", "freebsd"),
     "aarch64nbsdb": ("aarch64_be", "netbsd"),
+    "armelf_linux_eabi": ("arm", "linux"),
+    "armelf": ("arm", "none"),
+    "armelf_fbsd": ("arm", "freebsd"),
+    "armelf_nbsd": ("arm", "netbsd"),
+    "armelf_nbsd_eabi": ("arm", "netbsd"),
+    "armelf_nbsd_eabihf": ("arm", "netbsd"),
+    "armelfb_linux_eabi": ("armeb", "linux"),
+    "armelfb": ("armeb", "none"),
+    "armelfb_nbsd": ("armeb", "netbsd"),
+    "armelfb_nbsd_eabi": ("armeb", "netbsd"),
+    "armelfb_nbsd_eabihf": ("armeb", "netbsd"),
 }
 
 # (e_machine, is 64-bit, is big-endian) -> default emulation of objects of that kind
@@ -41,6 +52,8 @@ MACHINES = {
     (6, False, False): "elf_iamcu",
     (183, True, False): "aarch64linux",
     (183, True, True): "aarch64linuxb",
+    (40, False, False): "armelf_linux_eabi",
+    (40, False, True): "armelfb_linux_eabi",
     (183, False, False): "aarch64linux32",
     (183, False, True): "aarch64linux32b",
 }
@@ -56,6 +69,12 @@ TRIPLES = {
     "aarch64": "aarch64linux",
     "arm64": "aarch64linux",
     "aarch64_be": "aarch64linuxb",
+    "arm": "armelf_linux_eabi",
+    "armv5": "armelf_linux_eabi",
+    "armv6": "armelf_linux_eabi",
+    "armv7": "armelf_linux_eabi",
+    "armv7l": "armelf_linux_eabi",
+    "armeb": "armelfb_linux_eabi",
     "aarch64eb": "aarch64linuxb",
 }
 
@@ -69,6 +88,8 @@ FORMATS = {
     "elf32-i386-freebsd": "elf_i386_fbsd",
     "elf32-i386-sol2": "elf_i386_sol2",
     "elf32-iamcu": "elf_iamcu",
+    "elf32-littlearm": "armelf_linux_eabi",
+    "elf32-bigarm": "armelfb_linux_eabi",
     "elf64-littleaarch64": "aarch64linux",
     "elf64-bigaarch64": "aarch64linuxb",
     "elf64-aarch64-freebsd": "aarch64fbsd",

@@ -139,13 +139,13 @@ def _dynamic_tables(style, variant):
 
 
 # Sections that may have dynamic relocations, with the letters of their old COMDAT names.
-_RELOCATED = {"init": "", "text": "t", "fini": "", "rodata": "r", "data.rel.ro": "d.rel.ro",
+RELOCATED = {"init": "", "text": "t", "fini": "", "rodata": "r", "data.rel.ro": "d.rel.ro",
               "data": "d", "tdata": "td", "tbss": "tb", "ctors": "", "dtors": "", "got": "",
               "bss": "b"}
 
 
 def _relocated(style, combined):
-    names = dict(_RELOCATED)
+    names = dict(RELOCATED)
     if combined and style.rel == "rela":
         # Part of .rela.data.* there, and the order among combined relocations is lost anyway.
         del names["data.rel.ro"]
@@ -234,7 +234,7 @@ def _unwind(constraint, rows):
     return text + "".join(section_line(*row, attributes=constraint + " ") for row in rows)
 
 
-def _unwind_ro(style, variant):
+def unwind_ro(style, variant):
     return (section_line(".eh_frame_hdr", ".eh_frame_hdr", ".eh_frame_entry .eh_frame_entry.*")
             + _unwind("ONLY_IF_RO", _UNWIND_RO))
 
@@ -408,7 +408,7 @@ PARTS = (
     ("rodata_page", _rodata_page),
     ("rodata", _rodata),
     ("small_rodata", ""),
-    ("unwind_ro", _unwind_ro),
+    ("unwind_ro", unwind_ro),
     ("data_segment", _data_segment),
     ("unwind_rw", _unwind_rw),
     ("tls", _tls),
@@ -444,7 +444,7 @@ def _at_zero(name, patterns=None, constraint=""):
 
 
 def _relocatable_rel(style, variant):
-    names = dict(_RELOCATED)
+    names = dict(RELOCATED)
     names.update(style.rel_extra)
     names.update({"ifunc": "", "plt": ""})
     return "".join(_at_zero(f".{style.rel}.{name}") for name in names)

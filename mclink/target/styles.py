@@ -44,6 +44,8 @@ STYLES = {
     "elf_i386": _i386,
     "aarch64linux": lambda: _elsewhere("styles_aarch64", "aarch64linux"),
     "aarch64linuxb": lambda: _elsewhere("styles_aarch64", "aarch64linuxb"),
+    "armelf_linux_eabi": lambda: _elsewhere("styles_arm", "armelf_linux_eabi"),
+    "armelfb_linux_eabi": lambda: _elsewhere("styles_arm", "armelfb_linux_eabi"),
 }
 
 
