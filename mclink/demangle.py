@@ -27,8 +27,12 @@ def can_demangle():
 def _load():
     global _demanglers
     if _demanglers is None:
-        from mclink import foreign
-        module = foreign.load("pycxxfilt")
+        from mclink.diag import LinkError
+        from mclink.libraries import library
+        try:
+            module = library("pycxxfilt", "readable C++ and Rust names")
+        except LinkError:
+            module = None
         _demanglers = (getattr(module, "itanium_demangle", None), getattr(module, "rust_demangle", None))
 
 

@@ -8,8 +8,9 @@ import struct
 from bisect import bisect_right
 from io import BytesIO
 
-from mclink import foreign
+from mclink.libraries import library
 
+PURPOSE = "source lines in messages"
 SHT_RELA, SHT_REL = 4, 9
 SHF_ALLOC, SHF_COMPRESSED = 2, 0x800
 SECTIONS = ("info", "aranges", "abbrev", "str", "loc", "ranges", "line", "pubtypes", "pubnames", "addr",
@@ -23,12 +24,10 @@ def open_lines(contents, word_types):
 
     contents: bytes of the object; word_types: dict, relocation type -> bytes of its field, for the types that
     mean S + A."""
-    dwarfinfo = foreign.load("elftools.dwarf.dwarfinfo")
-    if dwarfinfo is None:
-        return None
     try:
+        dwarfinfo = library("elftools.dwarf.dwarfinfo", PURPOSE)
         return ObjectLines(contents, dwarfinfo, word_types)
-    except Exception:  # damaged
+    except Exception:  # damaged, or no pyelftools
         return None
 
 
@@ -41,7 +40,7 @@ class ObjectLines:
 
     def __init__(self, contents, dwarfinfo, word_types):
         self.contents = contents
-        self.structs = foreign.load("elftools.dwarf.structs")
+        self.structs = library("elftools.dwarf.structs", PURPOSE)
         self.word_types = word_types
         self.wide = contents[4] == 2
         self.order, self.byteorder = ("<", "little") if contents[5] == 1 else (">", "big")
@@ -76,8 +75,10 @@ class ObjectLines:
                 self.line = data or b""
             elif name == "info":
                 self.info = parts["debug_info_sec"] and parts["debug_info_sec"].stream
-        self.dwarf = dwarfinfo.DWARFInfo(config=config, debug_frame_sec=None, eh_frame_sec=None,
-                                         gnu_debugaltlink_sec=None, **parts)
+        parts.update(config=config, debug_frame_sec=None, eh_frame_sec=None, gnu_debugaltlink_sec=None)
+        # Releases of pyelftools differ in the sections that they know.
+        known = dwarfinfo.DWARFInfo.__init__.__code__.co_varnames
+        self.dwarf = dwarfinfo.DWARFInfo(**{name: part for name, part in parts.items() if name in known})
 
     # -- sections
 
@@ -249,8 +250,9 @@ def inflate(kind, data):
     if kind == 1:
         import zlib
         return zlib.decompress(data)
-    zstandard = foreign.load("zstandard") if kind == 2 else None
-    return zstandard.ZstdDecompressor().decompressobj().decompress(data) if zstandard else None
+    if kind != 2:
+        return None
+    return library("zstandard", PURPOSE).ZstdDecompressor().decompressobj().decompress(data)
 
 
 def unit_heads(data, order):

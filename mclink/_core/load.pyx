@@ -7,7 +7,7 @@ from mclink._core.elf cimport *
 from mclink._core.fault cimport *
 from mclink._core.formula cimport load_field
 from mclink._core.ops cimport Ops, RelocType
-from mclink._core.parallel cimport parallel_for, atomic_add64
+from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport *
 
 cdef enum:
@@ -117,8 +117,13 @@ cdef inline uint8_t log2_of(uint64_t align) noexcept nogil:
     return n
 
 
-cdef void load_section(Columns* c, File* f, uint32_t id, uint32_t index, uint64_t* compressed) noexcept nogil:
-    """Fills the row of one section; relocations are attached when contents are decompressed."""
+cdef inline bint is_warning(const File* f, uint32_t i) noexcept nogil:
+    return f.shdrs[i].sh_name < f.shstrtab_size and starts(f.shstrtab + f.shdrs[i].sh_name, b".gnu.warning.")
+
+
+cdef void load_section(Columns* c, File* f, uint32_t id, uint32_t index, uint64_t* odd) noexcept nogil:
+    """Fills the row of one section; relocations are attached when contents are decompressed. `odd` counts the
+    sections that load_sections() tells of."""
     cdef Shdr* s = &f.shdrs[index]
     cdef uint32_t frag = f.frag_base + index
     cdef Fragment* g = &c.frags[frag]
@@ -145,6 +150,10 @@ cdef void load_section(Columns* c, File* f, uint32_t id, uint32_t index, uint64_
     else:
         g.kind = FRAG_REGULAR
         g.data = f.data + s.sh_offset
+        if s.sh_flags & ~<uint64_t>SHF_ALLOC == 0 and type == SHT_PROGBITS and not c.relocatable and is_warning(f, index):
+            g.kind = FRAG_NONE
+            odd[0] += 1
+            return
         if s.sh_flags & SHF_ALLOC == 0 and type == SHT_PROGBITS:
             name = f.shstrtab + s.sh_name
             if name[0] == c'.' and name[1] == c'n' and starts(name, b".note.GNU-stack"):
@@ -154,9 +163,9 @@ cdef void load_section(Columns* c, File* f, uint32_t id, uint32_t index, uint64_
                 g.kind = FRAG_NONE
                 return
             if name[0] == c'.' and name[1] == c'z' and starts(name, b".zdebug_"):
-                compressed[0] += 1
+                odd[0] += 1
         if s.sh_flags & SHF_COMPRESSED:
-            compressed[0] += 1
+            odd[0] += 1
     if s.sh_flags & SHF_LINK_ORDER and s.sh_link != 0 and s.sh_link < f.shnum:
         g.link = f.frag_base + s.sh_link
     c.frag_state[frag] |= STATE_LIVE
@@ -419,7 +428,7 @@ def attach_relocations(Tables tables):
 
 cdef struct LoadTask:
     Columns* c               # the tables
-    uint64_t* compressed     # [nlive] compressed sections of each live file
+    uint64_t* odd            # [nlive] compressed and .gnu.warning sections of each live file
 
 
 cdef void load_one(void* context, int64_t index, int thread) noexcept nogil:
@@ -431,83 +440,62 @@ cdef void load_one(void* context, int64_t index, int thread) noexcept nogil:
     if f.kind != FILE_OBJECT:
         return
     for i in range(f.shnum):
-        load_section(c, f, id, i, &task.compressed[index])
+        load_section(c, f, id, i, &task.odd[index])
 
 
 def load_sections(Tables tables):
-    """Fills the Fragment rows of all live files in parallel, without relocations. Returns the fragment ids of
-    compressed sections, in order; their contents are still compressed."""
+    """Fills the Fragment rows of all live files in parallel, without relocations.
+
+    Returns two lists of fragment ids, in order: compressed sections, whose contents are still compressed, and the
+    sections .gnu.warning.SYM, which are no part of the output."""
     cdef Columns* c = &tables.c
     cdef LoadTask task
     cdef uint32_t i, k
     cdef File* f
     cdef const char* name
     task.c = c
-    task.compressed = <uint64_t*>calloc(c.nlive, sizeof(uint64_t))
-    if task.compressed == NULL:
+    task.odd = <uint64_t*>calloc(c.nlive, sizeof(uint64_t))
+    if task.odd == NULL:
         raise MemoryError
     with nogil:
         parallel_for(load_one, &task, c.nlive, c.threads)
     result = []
+    warnings = []
     for i in range(c.nlive):
-        if task.compressed[i]:
+        if task.odd[i]:
             f = &c.files[c.live[i]]
             for k in range(1, f.shnum):
                 if c.frags[f.frag_base + k].kind == FRAG_NONE:
+                    if f.shdrs[k].sh_type == SHT_PROGBITS and is_warning(f, k):
+                        warnings.append(f.frag_base + k)
                     continue
                 name = f.shstrtab + f.shdrs[k].sh_name
                 if f.shdrs[k].sh_flags & SHF_COMPRESSED or starts(name, b".zdebug_"):
                     result.append(f.frag_base + k)
-    free(task.compressed)
-    return result
+    free(task.odd)
+    return result, warnings
 
 
-cdef struct WarningScan:     # the search for .gnu.warning.* sections
-    Columns* c               # the tables
-    int64_t found            # how many there are
-
-
-cdef void find_warnings(void* context, int64_t index, int thread) noexcept nogil:
-    cdef WarningScan* w = <WarningScan*>context
-    cdef File* f = &w.c.files[index + INTERNAL_FILE + 1]
-    cdef uint32_t i
-    if f.state != FILE_LIVE or f.shdrs == NULL or (f.kind != FILE_OBJECT and f.kind != FILE_SHARED):
-        return
-    for i in range(1, f.shnum):
-        if f.shdrs[i].sh_type == SHT_PROGBITS and is_warning(f, i):
-            atomic_add64(&w.found, 1)
-
-
-cdef inline bint is_warning(const File* f, uint32_t i) noexcept nogil:
-    return f.shdrs[i].sh_name < f.shstrtab_size and starts(f.shstrtab + f.shdrs[i].sh_name, b".gnu.warning.")
-
-
-def take_warnings(Tables tables):
-    """Takes the sections .gnu.warning.SYM of live files out of the output: list of (file id, SYM, text)."""
+def warning_texts(Tables tables, frags):
+    """What the sections .gnu.warning.SYM say: those of objects (fragment ids) and those of linked shared objects.
+    List of (file id, SYM, text), bytes."""
     cdef Columns* c = &tables.c
-    cdef WarningScan w
-    cdef uint32_t id, i
+    cdef uint32_t id, i, k
     cdef File* f
     cdef Shdr* s
-    w.c = c
-    w.found = 0
-    with nogil:
-        parallel_for(find_warnings, &w, c.nfiles - INTERNAL_FILE - 1, c.threads)
+    places = [(c.frags[<uint32_t>frag].file, frag - c.files[c.frags[<uint32_t>frag].file].frag_base) for frag in frags]
+    for k in range(c.nshared):
+        f = &c.files[c.shared[k]]
+        for i in range(1, f.shnum if f.shdrs != NULL else 0):
+            if f.shdrs[i].sh_type == SHT_PROGBITS and is_warning(f, i):
+                places.append((c.shared[k], i))
     found = []
-    for id in range(INTERNAL_FILE + 1, c.nfiles if w.found else 0):
+    for id, i in places:
         f = &c.files[id]
-        if f.state != FILE_LIVE or f.shdrs == NULL or (f.kind != FILE_OBJECT and f.kind != FILE_SHARED):
-            continue
-        for i in range(1, f.shnum):
-            s = &f.shdrs[i]
-            if s.sh_type != SHT_PROGBITS or not is_warning(f, i):
-                continue
-            if s.sh_size <= f.size and s.sh_offset <= f.size - s.sh_size and not s.sh_flags & SHF_COMPRESSED:
-                found.append((id, <bytes>(f.shstrtab + s.sh_name + 13),
-                              (<const char*>(f.data + s.sh_offset))[:s.sh_size].rstrip(b"\0")))
-            if f.kind == FILE_OBJECT:
-                c.frags[f.frag_base + i].kind = FRAG_NONE
-                c.frag_state[f.frag_base + i] &= ~<uint8_t>STATE_LIVE
+        s = &f.shdrs[i]
+        if s.sh_size <= f.size and s.sh_offset <= f.size - s.sh_size and not s.sh_flags & SHF_COMPRESSED:
+            found.append((id, <bytes>(f.shstrtab + s.sh_name + 13),
+                          (<const char*>(f.data + s.sh_offset))[:s.sh_size].rstrip(b"\0")))
     return found
 
 

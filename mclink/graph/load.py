@@ -7,7 +7,8 @@ from mclink.libraries import library
 
 def load_sections(link):
     """Load sections"""
-    for frag in load.load_sections(link.tables):
+    compressed, link.extra["warnings"] = load.load_sections(link.tables)
+    for frag in compressed:
         decompress(link, frag)
     link.target.ops.attach(link.tables)
     load.attach_relocations(link.tables)

@@ -20,7 +20,7 @@ def report_walk(link):
         write_why_extract(link, options.why_extract)
     if options.print_archive_stats:
         write_archive_stats(link, options.print_archive_stats)
-    for file, name, text in load.take_warnings(link.tables):
+    for file, name, text in load.warning_texts(link.tables, link.extra["warnings"]):
         warn_reference(link, file, name, text)
 
 

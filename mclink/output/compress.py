@@ -4,8 +4,8 @@ A section is cut into pieces of a fixed size that threads compress (zlib lets th
 the bytes do not depend on the number of threads.
 """
 
-from mclink.diag import LinkError
 from mclink.elf import SHF_ALLOC, SHF_COMPRESSED, SHT_NOBITS
+from mclink.libraries import library
 
 ELFCOMPRESS_ZLIB = 1
 ELFCOMPRESS_ZSTD = 2
@@ -76,11 +76,7 @@ def compress_bytes(contents, style, level, options):
     """`contents` as a zlib stream or a Zstandard frame. Raises LinkError when zstd is not installed."""
     threads = options.threads or available_threads()
     if style == "zstd":
-        from mclink import foreign
-        zstandard = foreign.load("zstandard")
-        if zstandard is None:
-            raise LinkError("--compress-debug-sections=zstd needs the Python package zstandard; "
-                            "install it, or use zlib")
+        zstandard = library("zstandard", "--compress-debug-sections=zstd")
         # One worker at least: without workers the library cuts the input differently.
         return zstandard.ZstdCompressor(level=3 if level is None else level, threads=threads,
                                         write_content_size=True).compress(contents)
