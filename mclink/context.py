@@ -33,7 +33,7 @@ class Link:
     )
 
     def __init__(self):
-        for name in self.__slots__:
+        for name in Link.__slots__:
             setattr(self, name, None)
         self.inputs = {}
         self.libraries = []

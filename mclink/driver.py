@@ -65,14 +65,12 @@ PIPELINE = (
 )
 
 
-def new_link(argv):
-    """A Link for a command line (argv[0] included), before its first phase. Raises LinkError."""
-    link = Link()
+def prepare_link(link, argv):
+    """Makes a fresh Link ready for its first phase; argv[0] is the program's name. Raises LinkError."""
     link.clock = Clock()
     link.options = parse(argv[1:], argv[0] if argv else "ld.mclink")
     link.diag = Diagnostics(link.options)
     link.tree = link.options.tree
-    return link
 
 
 def run_phase(link, name):
@@ -92,9 +90,9 @@ def run_link(link):
 
 def main(argv):
     """One link as a program: messages on stderr; returns the exit status, 0 or 1."""
-    link = None
+    link = Link()
     try:
-        link = new_link(argv)
+        prepare_link(link, argv)
         status = run_action(link.options)
         if status is not None:
             return status
@@ -105,8 +103,6 @@ def main(argv):
         run_link(link)
         return 0
     except LinkError as error:
-        if link is None:
-            link = Link()
         if link.diag is None:
             link.diag = Diagnostics()
         link.diag.fatal(error)

@@ -86,8 +86,10 @@ def test_phase_by_phase(package, tc):
     good = tc.c("int _start(void) { return 0; }", name="good")
     code = f"""
 import sys; sys.path.insert(0, sys.argv[1])
-from mclink.driver import new_link, run_phase
-link = new_link(["ld.mclink", "-o", "out", {str(good)!r}])
+from mclink.context import Link
+from mclink.driver import prepare_link, run_phase
+link = Link()
+prepare_link(link, ["ld.mclink", "-o", "out", {str(good)!r}])
 for phase in ("inputs", "graph", "layout", "output"):
     run_phase(link, phase)
 print([o.name for o in link.outputs if o.name == ".text"])
