@@ -67,22 +67,39 @@ class BuildWithLauncher(build_ext):
     def run(self):
         super().run()
         root = "" if self.inplace else self.build_lib
+        self.link_combined(root)
         target = os.path.join(root, LAUNCHER)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.makedirs(self.build_temp, exist_ok=True)
         write_caches(os.path.join(root, SCRIPTS))
-        if not self.inplace:
-            # build_py has put the sources there before build_ext is run.
-            write_bundle(os.path.join(root, "mclink"), os.path.join(root, BUNDLE))
+        # build_py has put the sources into build_lib before build_ext is run.
+        write_bundle(os.path.join(root, "mclink"), os.path.join(root, BUNDLE), checked=bool(self.inplace))
         if not (embeds() and compile_launcher(target, self.build_temp, embed=True)
                 and answers(target)):
             compile_launcher(target, self.build_temp, embed=False)
             if not answers(target):
                 raise RuntimeError("the launcher does not start")
 
+    def link_combined(self, root):
+        """Link the objects of all modules into one extension file (mclink/_core/__init__.py says why).
+
+        An installed copy has only that one; a source tree keeps the modules, which are built one by one there."""
+        objects = []
+        for extension in self.extensions:
+            objects += self.compiler.object_filenames(extension.sources, output_dir=self.build_temp)
+        self.compiler.link_shared_object(objects, os.path.join(root, self.combined_name()),
+                                         extra_postargs=["-pthread", "-Wl,-z,now", "-s"], target_lang="c")
+        if not self.inplace:
+            for path in super().get_outputs():
+                if os.path.exists(path):
+                    os.unlink(path)
+
+    @staticmethod
+    def combined_name():
+        return CORE + "/combined" + sysconfig.get_config_var("EXT_SUFFIX")
+
     def get_outputs(self):
-        return super().get_outputs() + [
-            os.path.join(self.build_lib, name) for name in (LAUNCHER, BUNDLE)] + \
+        return [os.path.join(self.build_lib, name) for name in (self.combined_name(), LAUNCHER, BUNDLE)] + \
             glob(os.path.join(self.build_lib, SCRIPTS, "*.bin"))
 
 

@@ -5,6 +5,7 @@ folder that the launcher found, so that no foreign module can be imported and no
 foreign modules is listed.
 """
 
+import gc
 import marshal
 import posix
 import sys
@@ -15,20 +16,27 @@ from _frozen_importlib_external import MAGIC_NUMBER, spec_from_file_location
 class Bundle:
     """Imports modules from the file that `mclink._launcher.bundle` wrote."""
 
-    def __init__(self, package, data):
-        size = int.from_bytes(data[4:8], "little")
+    def __init__(self, package, path, index):
         self.root = package[:-len("mclink")]
-        self.index = marshal.loads(data[8:8 + size])
-        self.data = memoryview(data)[8 + size:]
+        self.path = path
+        self.index = index
 
     def find_spec(self, name, path=None, target=None):
         row = self.index.get(name)
         if row is None:
             return None
+        is_package, stamp, _, _, _ = row
         file = self.root + name.replace(".", "/")
-        spec = ModuleSpec(name, self, is_package=row[0],
-                          origin=file + "/__init__.py" if row[0] else file + ".py")
-        if row[0]:
+        source = file + "/__init__.py" if is_package else file + ".py"
+        if stamp is not None:
+            try:
+                state = posix.stat(source)
+            except OSError:
+                return None
+            if stamp != (state.st_size, state.st_mtime_ns):
+                return None
+        spec = ModuleSpec(name, self, origin=source, is_package=is_package)
+        if is_package:
             # Extension modules are files of their own and are found here.
             spec.submodule_search_locations = [file]
         return spec
@@ -39,22 +47,38 @@ class Bundle:
     def exec_module(self, module):
         spec = module.__spec__
         module.__file__ = spec.origin
-        _, offset, size = self.index[spec.name]
-        exec(marshal.loads(self.data[offset:offset + size]), module.__dict__)
+        _, _, code, offset, size = self.index[spec.name]
+        if code is None:
+            file = posix.open(self.path, posix.O_RDONLY | posix.O_CLOEXEC)
+            code = marshal.loads(posix.pread(file, size, offset))
+            posix.close(file)
+        exec(code, module.__dict__)
+
+
+def read_bundle(package):
+    """The Bundle of the package, or None when there is none for this interpreter."""
+    path = package + "/_launcher/bundle.bin"
+    try:
+        file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        head = posix.read(file, 8)
+        if head[:4] != MAGIC_NUMBER:
+            return None
+        return Bundle(package, path, marshal.loads(posix.read(file, int.from_bytes(head[4:], "little"))))
+    finally:
+        posix.close(file)
 
 
 def load_package(package):
     """Make the folder `package` importable as mclink, from its bundle when there is one."""
-    try:
-        with open(package + "/_launcher/bundle.bin", "rb") as file:
-            data = file.read()
-    except OSError:
-        data = b""
-    if data[:4] == MAGIC_NUMBER:
-        bundle = Bundle(package, data)
+    bundle = read_bundle(package)
+    spec = None
+    if bundle is not None:
         sys.meta_path.insert(0, bundle)
         spec = bundle.find_spec("mclink")
-    else:
+    if spec is None:
         spec = spec_from_file_location("mclink", package + "/__init__.py",
                                        submodule_search_locations=[package])
     _load(spec)
@@ -62,6 +86,8 @@ def load_package(package):
 
 def run(package, argv):
     """Link and leave the process. `package` is the folder mclink, `argv` the whole command line."""
+    # A link makes few cycles and ends soon: looking for them costs more than they hold.
+    gc.disable()
     load_package(package)
     from mclink.driver import main
     try:

@@ -130,13 +130,28 @@ def test_bundle_is_used_and_finds_packages(package):
 
 def test_modules_beside_the_bundle_are_found(package):
     """Extension modules are no part of it: a package's folder is still searched."""
+    (package / "driver.py").write_text("import mclink.sub.late\ndef main(argv): return 0\n")
     write_bundle(package, package / "_launcher" / "bundle.bin")
     (package / "sub" / "late.py").write_text("print('late')")
-    (package / "driver.py").write_text("import mclink.sub.late\ndef main(argv): return 0\n")
-    os.unlink(package / "_launcher" / "bundle.bin")
+    done = run(package / "_launcher" / "gcc" / "ld", "a.o")
+    assert done.returncode == 0 and done.stdout == "late\n", done.stderr
+
+
+def test_edits_count_in_a_source_tree(package):
+    write_bundle(package, package / "_launcher" / "bundle.bin", checked=True)
+    program = package / "_launcher" / "gcc" / "ld"
+    assert run(program, "a.o").stdout.startswith("from source")
+    (package / "sub" / "__init__.py").write_text("word = 'edited'\n")
+    assert run(program, "a.o").stdout.startswith("edited")
+    (package / "sub" / "__init__.py").unlink()
+    assert "ImportError" in run(program, "a.o").stderr
+
+
+def test_modules_imported_late_come_from_the_bundle(package):
+    (package / "late.py").write_text("print('late')")
+    (package / "driver.py").write_text("def main(argv):\n    import mclink.late\n    return 0\n")
     write_bundle(package, package / "_launcher" / "bundle.bin")
-    data = (package / "_launcher" / "bundle.bin").read_bytes()
-    (package / "_launcher" / "bundle.bin").write_bytes(data.replace(b"mclink.sub.late", b"mclink.sub.lost", 1))
+    (package / "late.py").unlink()
     done = run(package / "_launcher" / "gcc" / "ld", "a.o")
     assert done.returncode == 0 and done.stdout == "late\n", done.stderr
 
