@@ -1,7 +1,7 @@
 """Phase 2: names that the linker, --defsym and scripts define, before anything asks where a name binds."""
 
 from mclink._core import join, reach, symbols
-from mclink.graph.rules import script_symbols
+from mclink.graph.rules import script_references, script_symbols
 from mclink.inputs.script import ast
 
 STV = {"default": 0, "internal": 1, "hidden": 2, "protected": 3}
@@ -26,8 +26,9 @@ def define_symbols(link):
     """Define symbols"""
     if not link.options.relocatable:
         define_linker_names(link)
+    wanted = script_references(link.script)
     for name, how in script_symbols(link.script):
-        define_script_name(link, name, how)
+        define_script_name(link, name, how, wanted)
     if not link.options.relocatable:
         define_start_stop(link)
 
@@ -43,13 +44,17 @@ def define_linker_names(link):
             defined[name] = gid
 
 
-def define_script_name(link, name, how):
-    """A name that a script or --defsym assigns; PROVIDE only when it is asked for (GNU ld manual, PROVIDE)."""
+def define_script_name(link, name, how, wanted):
+    """A name that a script or --defsym assigns; PROVIDE only when it is asked for (GNU ld manual, PROVIDE), by
+    a file or by an expression of the script (`wanted`: the names these read)."""
     tables = link.tables
     text = name.encode("utf-8", "surrogateescape")
     if how in (ast.PROVIDE, ast.PROVIDE_HIDDEN):
         gid = symbols.lookup(tables, text)
-        if gid and symbols.is_undefined(tables, gid):
+        if not gid and name in wanted:
+            gid = join.intern(tables, text)
+        if gid and (symbols.is_undefined(tables, gid)
+                    or name in wanted and symbols.state(tables, gid) == symbols.UNSEEN):
             symbols.define(tables, gid, STV_HIDDEN if how == ast.PROVIDE_HIDDEN else 0, 0, 0, 0, G_SCRIPT | G_PROVIDE)
         return
     gid = join.intern(tables, text)

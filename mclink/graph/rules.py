@@ -66,6 +66,38 @@ def _collect_symbols(nodes, found):
                 _collect_symbols(member[2], found)
 
 
+def script_references(script):
+    """The set of names that the expressions of a script read."""
+    found = []
+    for node in script:
+        _collect_references(node, found)
+    return set(found)
+
+
+def _collect_references(node, found):
+    kind = node[0]
+    if kind == ast.OVERLAY:
+        for member in node[6]:
+            for inner in member[2]:
+                _collect_references(inner, found)
+        for part in (node[2], node[4], node[5]):
+            ast.expression_names(part, found)
+    elif kind == ast.SECTIONS or kind == ast.OUTSEC:
+        for part in node[2:]:
+            if type(part) is tuple and part:
+                if type(part[0]) is str:
+                    ast.expression_names(part, found)
+                else:
+                    for inner in part:
+                        if type(inner) is tuple:
+                            _collect_references(inner, found)
+    elif kind == ast.ASSIGN:
+        ast.expression_names(node[3], found)
+    elif kind == ast.ASSERT or kind == ast.DATA:
+        for part in node[2:]:
+            ast.expression_names(part, found)
+
+
 def overlay_symbol(section):
     """What follows __load_start_ in the name of a symbol for an overlay's section: characters that may
     not stand in C identifiers are dropped (GNU ld manual, node "Overlay Description")."""
@@ -95,18 +127,22 @@ class _Builder:
 
     def read(self, script):
         plan = self.plan
-        waiting = 0                 # statements before this index have their place
+        waiting = []                # statements of SECTIONS commands since the last INSERT
         inserts = []
         for node in script:
             kind = node[0]
             if kind == ast.SECTIONS:
+                first = len(plan.statements)
                 for statement in node[2]:
                     self.add_statement(statement)
+                waiting += plan.statements[first:]
             elif kind in (ast.ASSIGN, ast.ASSERT):
                 plan.statements.append(node)
             elif kind == ast.INSERT:
-                inserts.append((node, plan.statements[waiting:]))
-                del plan.statements[waiting:]
+                moved = set(map(id, waiting))
+                plan.statements = [item for item in plan.statements if id(item) not in moved]
+                inserts.append((node, waiting))
+                waiting = []
             elif kind == ast.MEMORY:
                 plan.memory.extend(node[2])
             elif kind == ast.REGION_ALIAS:

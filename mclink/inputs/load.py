@@ -437,7 +437,11 @@ def choose_script(link):
         link.script = assignments + tuple(commands)
         return
     default, _ = cached_ast(link.target.style, script_variant(link), link.sources)
-    link.script = assignments + tuple(default) + tuple(commands)
+    if inserts:
+        # Statements of a script that INSERTs stand in front of the default ones when sections are matched.
+        link.script = assignments + tuple(commands) + tuple(default)
+    else:
+        link.script = assignments + tuple(default) + tuple(commands)
 
 
 def defsym_assignments(link):

@@ -259,6 +259,8 @@ class Engine(Environment):
                 section.lma = section.address
                 if definition is not None and definition[7] is not None:
                     section.lma = self.expression(definition[7], 0)
+                elif section.lma_region is not None:
+                    section.lma = self.regions.find(section.lma_region, definition[1]).current
                 self.sized.add(section)
             return
         region = self.regions.choose(section, explicit)
@@ -336,7 +338,7 @@ class Engine(Environment):
             elif self.final:
                 self.dot = base + offset & _MASK
                 evaluate(item, self)
-        if moved and offset and section.number and not section.flags & SHF_ALLOC:
+        if moved and offset and section.number:
             self.allocate_moved(section)
         self.section = ABSOLUTE
         return offset
@@ -344,12 +346,14 @@ class Engine(Environment):
     def allocate_moved(self, section):
         """A section whose only contents is space that the location counter skipped is allocated memory."""
         kind = section.definition[5] if section.definition is not None else ""
-        if not kind or kind in ("READONLY", "NOLOAD"):
-            has_members = any(type(item) is Run and item.count for item in section.statements)
-            if not has_members:
-                section.flags |= SHF_ALLOC | (0 if kind == "READONLY" else SHF_WRITE)
-                if not any(type(item) is Data for item in section.statements):
-                    section.type = SHT_NOBITS
+        if kind and kind not in ("READONLY", "NOLOAD"):
+            return
+        if any(type(item) is Data or type(item) is Run and item.count for item in section.statements):
+            return
+        section.type = SHT_NOBITS
+        section.flags |= SHF_ALLOC
+        if kind != "READONLY" and (section.name != ".text" or self.options.omagic):
+            section.flags |= SHF_WRITE
 
     def data_value(self, item):
         number, where = evaluate(item.node[3], self)

@@ -94,8 +94,13 @@ class _Placer:
         filled = any(type(item) is not tuple and item.count for item in section.statements)
         if section.keep or filled:
             traits = section_traits(section.name, section.type, section.flags)
-            if section.definition is not None and section.definition[5] in ("INFO", "COPY", "DSECT", "OVERLAY"):
+            kind = section.definition[5] if section.definition is not None else ""
+            if kind in ("INFO", "COPY", "DSECT", "OVERLAY"):
                 traits |= _LOAD
+            elif kind == "READONLY" and any(
+                    self.members.summary(item.number)[0] & SHF_WRITE for item in section.statements
+                    if type(item) is not tuple and item.count):
+                traits |= _WRITABLE
             self.traits[id(section)] = traits
             self.types[id(section)] = next((self.members.summary(item.number)[2] for item in section.statements
                                             if type(item) is not tuple and item.count), 0)
@@ -224,7 +229,8 @@ class _Placer:
             return self.overlay_of(found) if found not in self.statements else found
         for section in self.sections():
             known = self.traits.get(id(section), self.idle.get(id(section), 0))
-            if kind is not None and traits & _ALLOC and self.types.get(id(section), kind) != kind:
+            if (kind is not None and traits & _ALLOC and not traits & _TLS
+                    and self.types.get(id(section), kind) != kind):
                 continue
             differ = known ^ traits
             if traits & _CODE:

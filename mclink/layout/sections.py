@@ -7,8 +7,8 @@ and the behaviour of GNU ld 2.40.
 from mclink._core.place import Members
 from mclink.context import OutputSection, Run
 from mclink.elf import (
-    SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE, SHF_GNU_RETAIN, SHF_GROUP, SHF_INFO_LINK, SHF_LINK_ORDER, SHF_MERGE,
-    SHF_STRINGS, SHF_WRITE, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOBITS, SHT_PREINIT_ARRAY, SHT_PROGBITS)
+    SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE, SHF_EXECINSTR, SHF_GNU_RETAIN, SHF_GROUP, SHF_INFO_LINK, SHF_LINK_ORDER,
+    SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOBITS, SHT_PREINIT_ARRAY, SHT_PROGBITS)
 from mclink.inputs.script import ast
 from mclink.layout.orphans import place_orphans
 from mclink.plan import Overlay
@@ -18,6 +18,12 @@ _INPUT_ONLY = SHF_INFO_LINK | SHF_GROUP | SHF_COMPRESSED | SHF_EXCLUDE
 
 _TYPES_BY_NAME = {".init_array": SHT_INIT_ARRAY, ".fini_array": SHT_FINI_ARRAY,
                   ".preinit_array": SHT_PREINIT_ARRAY}
+
+# What a section without inputs has by its name (gABI, "Special Sections").
+_FLAGS_BY_NAME = {".text": SHF_ALLOC | SHF_EXECINSTR, ".init": SHF_ALLOC | SHF_EXECINSTR,
+                  ".fini": SHF_ALLOC | SHF_EXECINSTR, ".plt": SHF_ALLOC | SHF_EXECINSTR,
+                  ".rodata": SHF_ALLOC, ".data": SHF_ALLOC | SHF_WRITE, ".data1": SHF_ALLOC | SHF_WRITE,
+                  ".bss": SHF_ALLOC | SHF_WRITE, ".got": SHF_ALLOC | SHF_WRITE}
 
 
 def create_outputs(link):
@@ -155,7 +161,9 @@ def describe_section(section, members, link, own):
             section.keep = True
     if flags_and == 0xffffffff:
         # Nothing but statements: as in GNU ld, data alone is read-only, data behind an assignment is not.
-        flags_or = flags_and = (SHF_ALLOC if data else 0) | (SHF_WRITE if assigned or not data else 0)
+        flags_or = (SHF_ALLOC if data else 0) | (SHF_WRITE if assigned or not data else 0)
+        flags_or |= _FLAGS_BY_NAME.get(section.name, 0)
+        flags_and = flags_or
     elif data:
         flags_or |= SHF_ALLOC
     section.flags = _flags(flags_or, flags_and, entsize, link.options.relocatable)

@@ -142,6 +142,9 @@ def _other_segments(link, sections, headers, estimate, loads=()):
         segments.append(segment)
         return segment
 
+    for name, type in getattr(link.target.data, "SEGMENTS", ()):
+        if name in by_name:
+            add(type, _flags([by_name[name]]), [by_name[name]])
     interp = by_name.get(".interp")
     if interp is not None:
         if headers:

@@ -396,4 +396,84 @@ CASES = {
         .c : { *(.data) . = . + 20; }
         }
     """,
+    "overlay": """
+        SECTIONS { . = 0x10000;
+        .text : { *(.text*) *(.rodata*) *(.vec) }
+        OVERLAY 0x20000 : AT(0x30000) { .o1 { *(.data) } .o2 { *(.init.*) } }
+        .data : { *(.data*) }
+        .bss : { *(.bss COMMON) }
+        z = .;
+        a = __load_start_o1;
+        b = __load_stop_o2;
+        .dbg 0 : { *(.dbg) }
+        }
+    """,
+    "overlay without addresses": """
+        SECTIONS { . = 0x10000;
+        .text : { *(.text*) *(.rodata*) *(.vec) }
+        OVERLAY : NOCROSSREFS { .o1 { *(.data) LONG(1) } .o2 { *(.init.*) } }
+        z = .;
+        .dbg 0 : { *(.dbg) }
+        /DISCARD/ : { *(.data*) *(.bss) *(COMMON) }
+        }
+    """,
+    "read-only data": """
+        SECTIONS { . = 0x10000;
+        .text : { *(.text*) }
+        .foo (READONLY) : { *(.data) }
+        .data : { *(.data*) }
+        }
+    """,
+    "AT with a page of distance": """
+        SECTIONS { . = 0x1003;
+        .text : AT(0x5001) { *(.text*) }
+        .data : { *(.data*) }
+        .vec : { *(.vec) }
+        .r : ALIGN(16) { *(.rodata*) }
+        .i : { *(.init*) }
+        .bss : { *(.bss COMMON) }
+        .dbg 0 : { *(.dbg) }
+        }
+    """,
+    "load addresses overlap": """
+        SECTIONS { . = 0x1000;
+        .text : { *(.text*) }
+        .data : AT(0x1000) { *(.data*) }
+        }
+    """,
+    "no region": """
+        MEMORY { rom : ORIGIN = 0x8000, LENGTH = 64K }
+        SECTIONS { .text : { *(.text*) } > rom
+        .bss : { *(.bss COMMON) }
+        }
+    """,
+    "region overflows": """
+        MEMORY { rom : ORIGIN = 0x8000, LENGTH = 16 }
+        SECTIONS { .text : { *(.text*) *(.data*) } > rom }
+    """,
+    "counter moved backwards": """
+        SECTIONS { . = 0x1000; .text : { *(.text*) . = 2; } }
+    """,
+    "section dropped with an address": """
+        SECTIONS { . = 0x1000;
+        .text : { *(.text*) }
+        .foo 0x5000 : { *(.none) }
+        sym = .;
+        .data : { *(.data*) }
+        }
+    """,
+    "section dropped with an address and a symbol": """
+        SECTIONS { . = 0x1000;
+        .text : { *(.text*) }
+        .foo 0x5000 : { *(.none) x = .; }
+        sym = .;
+        .data : { *(.data*) }
+        }
+    """,
+    "INSERT": """
+        SECTIONS { .first : { *(.vec) } }
+        INSERT BEFORE .text;
+        SECTIONS { .second : { *(.init.*) } }
+        INSERT AFTER .data;
+    """,
 }

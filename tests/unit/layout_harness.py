@@ -55,8 +55,9 @@ class Layout:
             rows.append((type, flags, offset, address, load, file_size, size, align))
         return rows
 
-    def symbols(self):
-        """name -> (value, absolute?) of the global defined symbols."""
+    def symbols(self, absolute):
+        """name -> (value, absolute?) of the global defined symbols; without the second when `absolute` is not
+        asked for."""
         rows = {}
         for index, header in enumerate(self.headers):
             if header[1] == SHT_SYMTAB:
@@ -64,7 +65,7 @@ class Layout:
                 for i in range(header[7], header[5] // 24):
                     name, info, _, shndx, value, _ = struct.unpack_from("<IBBHQQ", self.data, header[4] + 24 * i)
                     if shndx:
-                        rows[self.text(strings + name)] = value, shndx == 0xfff1
+                        rows[self.text(strings + name)] = value, absolute and shndx == 0xfff1
         return rows
 
 
@@ -101,7 +102,7 @@ class Bench:
             file.write(text)
         return name
 
-    def differences(self, words, contents=True):
+    def differences(self, words, contents=True, absolute=True, order=True):
         """Lines that tell how the two outputs differ; [] when they agree."""
         theirs = self.reference(words)
         ours = self.ours(words)
@@ -109,12 +110,12 @@ class Bench:
             return [f"GNU ld ends with {theirs[0]}, mclink with {ours[0]}: {theirs[1]} {ours[1]}"]
         if theirs[0]:
             return []
-        return list(compare(Layout(self.path("reference")), Layout(self.path("ours")), contents))
+        return list(compare(Layout(self.path("reference")), Layout(self.path("ours")), contents, absolute, order))
 
 
-def compare(theirs, ours, contents):
+def compare(theirs, ours, contents, absolute, order):
     expected, found = theirs.sections(), ours.sections()
-    if list(expected) != list(found):
+    if list(expected) != list(found) if order else set(expected) != set(found):
         yield f"sections\n  GNU ld {list(expected)}\n  mclink {list(found)}"
     for name in expected:
         if name in found:
@@ -129,7 +130,7 @@ def compare(theirs, ours, contents):
         right = found[i] if i < len(found) else None
         if left != right:
             yield f"program header {i}\n  GNU ld {hexed(left)}\n  mclink {hexed(right)}"
-    expected, found = theirs.symbols(), ours.symbols()
+    expected, found = theirs.symbols(absolute), ours.symbols(absolute)
     for name in sorted(set(expected) | set(found)):
         if expected.get(name) != found.get(name):
             yield f"symbol {name}\n  GNU ld {hexed(expected.get(name))}\n  mclink {hexed(found.get(name))}"

@@ -4,7 +4,7 @@ import random
 
 PATTERNS = {
     ".text": (".text", ".text.*", ".text*", ".text.b", ".text.[!a]", ".nothing"),
-    ".data": (".data", ".data.*", ".data*", ".data.[ab]", ".init.*", ".init.[0-1]", ".d*", ".nothing"),
+    ".data": (".data", ".data.*", ".data*", ".data.[ab]", ".init.*", ".init.[0-1]", ".da*", ".nothing"),
     ".rodata": (".rodata", ".rodata*", ".vec", ".rodata.str", ".ro?ata*"),
     ".bss": (".bss", "COMMON", ".bss*", ".nothing"),
 }
@@ -14,12 +14,12 @@ SORTS = ("SORT", "SORT_BY_NAME", "SORT_BY_ALIGNMENT", "SORT_NONE", "SORT_BY_INIT
 class Script:
     """Writes one script."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, catch_all=False):
         self.random = random.Random(seed)
         self.symbols = []
         self.sections = []
         self.regions = []
-        self.catch_all = self.chance(0.8)
+        self.catch_all = self.chance(0.8) or catch_all
 
     def chance(self, share):
         return self.random.random() < share
@@ -130,7 +130,7 @@ class Script:
         if kind == 1:
             return self.random.choice((". = ALIGN(16);", ". += 4;", ". = . + 0x11;", ". = .;", ". = ALIGN(. != 0 ? 8 : 1);"))
         if kind == 2 and of != ".bss":
-            return self.random.choice(("BYTE(1)", "SHORT(0x1234)", "LONG(.)", "QUAD(SIZEOF(.text) + 1)", "FILL(0xabcd)"))
+            return self.random.choice(("BYTE(1)", "SHORT(0x1234)", "LONG(.)", "QUAD(SIZEOF(.text) + 1)"))
         return self.pattern(of)
 
     def pattern(self, of):
@@ -145,5 +145,6 @@ class Script:
         return f"KEEP({text})" if self.chance(0.2) else text
 
 
-def make_script(seed):
-    return Script(seed).text()
+def make_script(seed, catch_all=False):
+    """The script of a seed. catch_all: it names every section, so that none is left to the orphan rules."""
+    return Script(seed, catch_all).text()
