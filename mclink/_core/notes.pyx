@@ -136,3 +136,27 @@ def merge_properties(Tables tables, ranges):
                 merged[list[i].type] = (list[i].size, list[i].joined if list[i].size else 0)
             break
     return merged
+
+
+def take_sections(Tables tables, uint32_t type):
+    """Removes the sections of one type from all live objects: list of (file id, bytes), in link order.
+
+    For tables of the target that the linker writes anew, as one."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t k, i, frag
+    cdef File* f
+    cdef Fragment* g
+    taken = []
+    for k in range(c.nlive):
+        f = &c.files[c.live[k]]
+        if f.kind != FILE_OBJECT:
+            continue
+        for i in range(1, f.shnum):
+            frag = f.frag_base + i
+            g = &c.frags[frag]
+            if g.sh_type != type or g.kind != FRAG_REGULAR or not c.frag_state[frag] & STATE_LIVE:
+                continue
+            taken.append((c.live[k], g.data[:g.size] if g.data != NULL else b""))
+            g.kind = FRAG_NONE
+            c.frag_state[frag] &= ~<uint8_t>STATE_LIVE
+    return taken

@@ -24,6 +24,9 @@ def make_synthetic(link):
     """Make the linker's own sections"""
     options = link.options
     make_property_note(link)
+    merge = getattr(link.target.data, "merge_inputs", None)
+    if merge is not None:
+        merge(link)
     if options.relocatable:
         return
     dynamic = is_dynamic(link)

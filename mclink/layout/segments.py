@@ -285,8 +285,11 @@ def assign_offsets(link, engine):
     page = engine.page_sizes["MAXPAGESIZE"]
     placed = set()
     unpaged = is_unpaged(link)
+    apart = link.options.z_separate_code == "loadable" and not unpaged
     for segment in segments:
         if segment.type == PT_LOAD:
+            if apart:
+                end = round_up(end, page)
             end = _place_load(link, segment, end, headers_end, page, unpaged, placed)
     for section in link.outputs:
         if section in placed:

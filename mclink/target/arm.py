@@ -19,7 +19,7 @@ WORD = 4
 E_FLAGS = 0x05000000        # EF_ARM_EABI_VER5; the float ABI comes from the inputs
 
 IMAGE_BASE = 0x10000
-MAX_PAGE_SIZE = 0x10000
+MAX_PAGE_SIZE = 0x1000
 COMMON_PAGE_SIZE = 0x1000
 DEFAULT_RELRO = True
 DEFAULT_HASH_STYLE = "both"
@@ -207,6 +207,13 @@ CONSTANTS = {
 }
 
 PLT_STYLES = {"plain": 0, "long": 1}
+SEGMENTS = ((".ARM.exidx", 0x70000001),)    # PT_ARM_EXIDX: where the unwinder finds the table
+
+
+def merge_inputs(link):
+    """Build attributes and e_flags."""
+    from mclink.target.arm_attributes import merge_attributes
+    merge_attributes(link)
 
 
 def tls_bases(start, size, align):
