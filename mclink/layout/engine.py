@@ -8,9 +8,10 @@ from what sizing saw where a section was dropped that had an address of its own.
 from mclink._core import place, symbols
 from mclink.context import OutputSection, Run
 from mclink.elf import SHF_ALLOC, SHF_TLS, SHF_WRITE, SHT_NOBITS
-from mclink.inputs.script import ast
-from mclink.inputs.script.evaluate import (
+from mclink.script import ast
+from mclink.script.evaluate import (
     ABSOLUTE, NEAREST, Environment, absolute_value, align, dot_value, evaluate, symbol_value)
+from mclink.layout.crossrefs import check_crossrefs
 from mclink.layout.regions import Regions
 from mclink.plan import Assignment, Data, Fill, Overlay
 
@@ -667,6 +668,8 @@ class Engine(Environment):
         self.set_values()
         if self.options.check_sections and not self.options.relocatable:
             self.check_overlaps()
+        if self.link.plan.no_crossrefs:
+            check_crossrefs(self.link)
         for section in self.link.outputs:
             # An explicit address need not agree with the alignment of what is inside (GNU ld says so too).
             section.align = (section.align | section.address) & -(section.align | section.address)

@@ -8,8 +8,8 @@ from mclink.context import Segment
 from mclink.elf import (
     PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP,
     PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE)
-from mclink.inputs.script.evaluate import absolute_value
-from mclink.inputs.script.evaluate import align as round_up
+from mclink.script.evaluate import absolute_value
+from mclink.script.evaluate import align as round_up
 
 _STACK_ALIGN = 16
 
