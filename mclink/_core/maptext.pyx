@@ -3,17 +3,47 @@
 Python writes the frame (script statements, output sections, headings); the input sections, their symbols, the
 discarded sections and the cross reference table are written here.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, calloc, realloc, free, qsort
 from libc.string cimport memcpy, memset, memcmp, strlen
-from cpython.buffer cimport PyBuffer_FillInfo
+from libc.errno cimport errno
 from mclink._core.elf cimport *
+from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport *
 
+cdef extern from * nogil:
+    """
+    #include <unistd.h>
+    #include <errno.h>
+    static int mclink_write_text(int fd, const char *data, size_t size)
+    {
+        while (size) {
+            ssize_t n = write(fd, data, size > 1 << 30 ? 1 << 30 : size);
+            if (n < 0) {
+                if (errno == EINTR)
+                    continue;
+                return -1;
+            }
+            data += n;
+            size -= n;
+        }
+        return 0;
+    }
+    """
+    int write_all "mclink_write_text"(int fd, const char* data, size_t size)
+
+cdef extern from *:
+    int __builtin_clzll(unsigned long long value) noexcept nogil
+    void prefetch "__builtin_prefetch"(const void* p) noexcept nogil
+
 cdef enum:
+    CHUNK = 4096             # members whose lines one task writes
+    AHEAD = 8                # members prefetched ahead
     NAME_COLUMN = 16         # where addresses stand
     CREF_COLUMN = 50         # where the files of the cross reference table stand
     SPARE = 8192             # bytes that reserve() leaves at least
+
+cdef const char* HEX = b"0123456789abcdef"
 
 cdef struct Text:            # a growing text
     char* data               # [capacity]
@@ -56,28 +86,43 @@ cdef inline void put_char(Text* t, char ch) noexcept nogil:
         t.used += 1
 
 
-cdef void put_hex(Text* t, uint64_t value, int digits) noexcept nogil:
-    """0x and at least `digits` digits."""
-    cdef char text[16]
-    cdef int n = 0
-    while value or n < digits or n == 0:
-        text[15 - n] = b"0123456789abcdef"[value & 15]
+cdef inline int hex_digits(uint64_t value) noexcept nogil:
+    """Digits of a number in hexadecimal, 1 for zero."""
+    return (67 - __builtin_clzll(value | 1)) >> 2
+
+
+cdef inline char* write_hex(char* p, uint64_t value, int digits) noexcept nogil:
+    """0x and at least `digits` digits; returns the end."""
+    cdef int n = hex_digits(value)
+    cdef int i
+    if n < digits:
+        n = digits
+    p[0] = c'0'
+    p[1] = c'x'
+    p += 2
+    for i in range(n):
+        p[n - 1 - i] = HEX[value & 15]
         value >>= 4
-        n += 1
-    put(t, b"0x", 2)
-    put(t, text + 16 - n, n)
+    return p + n
 
 
-cdef void put_size(Text* t, uint64_t value, int width) noexcept nogil:
-    """A number in hexadecimal, right-adjusted in `width` columns."""
-    cdef int digits = 1
-    cdef uint64_t rest = value >> 4
-    while rest:
-        digits += 1
-        rest >>= 4
-    if digits + 2 < width:
-        put_spaces(t, width - digits - 2)
-    put_hex(t, value, 1)
+cdef inline char* write_size(char* p, uint64_t value) noexcept nogil:
+    """A number in hexadecimal, right-adjusted in 10 columns; returns the end."""
+    cdef int n = 8 - hex_digits(value)
+    if n > 0:
+        memset(p, c' ', n)
+        p += n
+    return write_hex(p, value, 1)
+
+
+cdef void put_hex(Text* t, uint64_t value, int digits) noexcept nogil:
+    if reserve(t, 20):
+        t.used = write_hex(t.data + t.used, value, digits) - t.data
+
+
+cdef void put_size(Text* t, uint64_t value) noexcept nogil:
+    if reserve(t, 32):
+        t.used = write_size(t.data + t.used, value) - t.data
 
 
 cdef void put_name(Text* t, const char* name, size_t n, bint indent) noexcept nogil:
@@ -132,6 +177,134 @@ cdef int compare_symbols(const void* a, const void* b) noexcept nogil:
     return -1 if x.gid < y.gid else x.gid > y.gid
 
 
+cdef struct Name:            # a demangled name
+    uint64_t at              # offset in `names`
+    uint32_t length          # bytes; 0: the name is not mangled
+
+
+cdef struct MemberJob:       # the lines of one run
+    Columns* c               # the tables
+    const uint32_t* ids      # [count] fragments
+    uint64_t count           # number of them
+    uint64_t start           # address where the run begins
+    int digits               # those of an address
+    const char* pattern      # what fills gaps, in hexadecimal digits
+    size_t pattern_size      # bytes of it
+    const uint32_t* first_symbol # [nfrags + 1] or NULL
+    const SymbolKey* symbols # defined globals by fragment
+    const Name* readable     # [nsymbols] their demangled names, or NULL
+    const char* names        # text of those
+    Text* texts              # [chunks] the results
+
+
+cdef inline bint is_mangled(const Global* g) noexcept nogil:
+    return g.name_len > 2 and g.name[0] == c'_' and (g.name[1] == c'Z' or g.name[1] == c'R')
+
+
+cdef void put_fill(Text* t, uint64_t address, uint64_t size, const char* pattern, size_t n, int digits) noexcept nogil:
+    """The line of a gap."""
+    cdef char* p
+    if not reserve(t, n + 64):
+        return
+    p = t.data + t.used
+    memcpy(p, b" *fill*         ", 16)
+    p = write_hex(p + 16, address, digits)
+    p[0] = c' '
+    p = write_size(p + 1, size)
+    p[0] = c' '
+    memcpy(p + 1, pattern, n)
+    p[n + 1] = c'\n'
+    t.used = p + n + 2 - t.data
+
+
+cdef void put_member(MemberJob* job, Text* t, uint32_t frag) noexcept nogil:
+    """The line of an input section."""
+    cdef Columns* c = job.c
+    cdef Fragment* g = &c.frags[frag]
+    cdef const char* name = frag_name(c, frag)
+    cdef size_t n = strlen(name)
+    cdef char* p
+    cdef File* f
+    cdef uint64_t whole
+    if not reserve(t, n + 64):
+        return
+    p = t.data + t.used
+    p[0] = c' '
+    memcpy(p + 1, name, n)
+    p += n + 1
+    n += 1
+    if n >= NAME_COLUMN - 1:
+        p[0] = c'\n'
+        p += 1
+        n = 0
+    memset(p, c' ', NAME_COLUMN - n)
+    p = write_hex(p + NAME_COLUMN - n, c.frag_addr[frag], job.digits)
+    p[0] = c' '
+    p = write_size(p + 1, g.size)
+    p[0] = c' '
+    t.used = p + 1 - t.data
+    put_file(t, c, g.file)
+    put_char(t, c'\n')
+    if (g.kind == FRAG_MERGE or g.kind == FRAG_EHFRAME) and frag < c.first_extra:
+        f = &c.files[g.file]
+        whole = f.shdrs[frag - f.frag_base].sh_size
+        if whole != g.size and not f.shdrs[frag - f.frag_base].sh_flags & SHF_COMPRESSED:
+            put_spaces(t, NAME_COLUMN + 2 + job.digits + 1)
+            put_size(t, whole)
+            put(t, b" (size before relaxing)\n", 24)
+
+
+cdef void put_symbol(MemberJob* job, Text* t, uint32_t k) noexcept nogil:
+    """The line of the k-th symbol."""
+    cdef Columns* c = job.c
+    cdef Global* g = &c.globals[job.symbols[k].gid]
+    cdef const char* name = g.name
+    cdef size_t n = g.name_len
+    cdef char* p
+    if job.readable != NULL and job.readable[k].length:
+        name = job.names + job.readable[k].at
+        n = job.readable[k].length
+    if not reserve(t, n + 64):
+        return
+    p = t.data + t.used
+    memset(p, c' ', NAME_COLUMN)
+    p = write_hex(p + NAME_COLUMN, c.gvalue[job.symbols[k].gid], job.digits)
+    memset(p, c' ', NAME_COLUMN)
+    memcpy(p + NAME_COLUMN, name, n)
+    p[NAME_COLUMN + n] = c'\n'
+    t.used = p + NAME_COLUMN + n + 1 - t.data
+
+
+cdef void write_lines(void* context, int64_t index, int thread) noexcept nogil:
+    """The lines of CHUNK members: gaps, sections, symbols."""
+    cdef MemberJob* job = <MemberJob*>context
+    cdef Columns* c = job.c
+    cdef Text* t = &job.texts[index]
+    cdef uint64_t i = index * CHUNK
+    cdef uint64_t end = i + CHUNK if i + CHUNK < job.count else job.count
+    cdef uint64_t start = job.start
+    cdef uint64_t address
+    cdef uint32_t frag, k
+    if i > 0:
+        frag = job.ids[i - 1]
+        start = c.frag_addr[frag] + c.frags[frag].size
+    while i < end:
+        if i + AHEAD < end:
+            prefetch(&c.frags[job.ids[i + AHEAD]])
+            prefetch(&c.frag_addr[job.ids[i + AHEAD]])
+        frag = job.ids[i]
+        address = c.frag_addr[frag]
+        if address > start:
+            put_fill(t, start, address - start, job.pattern, job.pattern_size, job.digits)
+        put_member(job, t, frag)
+        if job.first_symbol != NULL:
+            for k in range(job.first_symbol[frag], job.first_symbol[frag + 1]):
+                put_symbol(job, t, k)
+        if address + c.frags[frag].size > start:
+            start = address + c.frags[frag].size
+        i += 1
+
+
 cdef class MapText:
     """The text of a map. `demangle`: a callable (bytes) -> str for symbol names, or None; `digits`: those of an
     address, 16 or 8."""
@@ -141,6 +314,10 @@ cdef class MapText:
     cdef int digits
     cdef uint32_t* first_symbol  # [nfrags + 1] index in `sorted` of each fragment's first symbol
     cdef SymbolKey* sorted       # defined globals by fragment, then by value
+    cdef Name* readable          # [nsorted] their demangled names; NULL without demangling
+    cdef Text names              # text of those
+    cdef Text* pieces            # [npieces] finished parts of the text, in front of `text`
+    cdef size_t npieces
 
     def __cinit__(self, Tables tables, demangle, int digits):
         self.tables = tables
@@ -161,18 +338,12 @@ cdef class MapText:
         put_name(&self.text, data, len(data), False)
         put_hex(&self.text, address, self.digits)
         put_char(&self.text, c' ')
-        put_size(&self.text, size, 10)
+        put_size(&self.text, size)
 
     def add_fill(self, uint64_t address, uint64_t size, str pattern):
         """Appends the line of a gap; pattern: its filling in hexadecimal digits, "" for zeros."""
         data = pattern.encode()
-        put_name(&self.text, b"*fill*", 6, True)
-        put_hex(&self.text, address, self.digits)
-        put_char(&self.text, c' ')
-        put_size(&self.text, size, 10)
-        put_char(&self.text, c' ')
-        put(&self.text, data, len(data))
-        put_char(&self.text, c'\n')
+        put_fill(&self.text, address, size, data, len(data), self.digits)
 
     def sort_symbols(self):
         """Sorts the defined globals by fragment and value: call before add_members."""
@@ -206,61 +377,82 @@ cdef class MapText:
             if at[i + 1] - at[i] > 1:
                 qsort(self.sorted + at[i], at[i + 1] - at[i], sizeof(SymbolKey), compare_symbols)
 
+    def read_names(self):
+        """Demangles the names that sort_symbols() has found."""
+        cdef Columns* c = &self.tables.c
+        cdef uint32_t k
+        cdef uint32_t n = self.first_symbol[c.nfrags]
+        cdef Global* g
+        self.readable = <Name*>calloc(<size_t>n + 1, sizeof(Name))
+        if self.readable == NULL:
+            raise MemoryError
+        for k in range(n):
+            g = &c.globals[self.sorted[k].gid]
+            if is_mangled(g):
+                data = self.demangle(g.name[:g.name_len]).encode("utf-8", "surrogateescape")
+                self.readable[k].at = self.names.used
+                self.readable[k].length = <uint32_t>len(data)
+                put(&self.names, data, len(data))
+        if self.names.failed:
+            raise MemoryError
+
     cdef int add_name(self, Global* g) except -1:
-        if self.demangle is not None and g.name_len > 2 and g.name[0] == c'_' and \
-                (g.name[1] == c'Z' or g.name[1] == c'R'):
+        if self.demangle is not None and is_mangled(g):
             data = self.demangle(g.name[:g.name_len]).encode("utf-8", "surrogateescape")
             put(&self.text, data, len(data))
         else:
             put(&self.text, g.name, g.name_len)
         return 0
 
-    def add_members(self, size_t members, uint64_t count, uint64_t start, str pattern):
-        """Appends the lines of one run: `count` fragment ids at address `members`, from address `start` on; gaps
-        are filled with `pattern` (see add_fill). Returns the end of the last member."""
-        cdef Columns* c = &self.tables.c
-        cdef Text* t = &self.text
-        cdef const uint32_t* ids = <const uint32_t*>members
-        cdef uint32_t* at = self.first_symbol
-        cdef uint64_t i, k, address, size, whole
-        cdef uint32_t frag
-        cdef Fragment* g
-        cdef const char* name
-        cdef File* f
-        for i in range(count):
-            frag = ids[i]
-            g = &c.frags[frag]
-            address = c.frag_addr[frag]
-            size = g.size
-            if address > start:
-                self.add_fill(start, address - start, pattern)
-            name = frag_name(c, frag)
-            put_name(t, name, strlen(name), True)
-            put_hex(t, address, self.digits)
-            put_char(t, c' ')
-            put_size(t, size, 10)
-            put_char(t, c' ')
-            put_file(t, c, g.file)
-            put_char(t, c'\n')
-            if (g.kind == FRAG_MERGE or g.kind == FRAG_EHFRAME) and frag < c.first_extra:
-                f = &c.files[g.file]
-                whole = f.shdrs[frag - f.frag_base].sh_size
-                if whole != size and not f.shdrs[frag - f.frag_base].sh_flags & SHF_COMPRESSED:
-                    put_spaces(t, NAME_COLUMN + 2 + self.digits + 1)
-                    put_size(t, whole, 10)
-                    put(t, b" (size before relaxing)\n", 24)
-            if at != NULL:
-                for k in range(at[frag], at[frag + 1]):
-                    put_spaces(t, NAME_COLUMN)
-                    put_hex(t, c.gvalue[self.sorted[k].gid], self.digits)
-                    put_spaces(t, NAME_COLUMN)
-                    self.add_name(&c.globals[self.sorted[k].gid])
-                    put_char(t, c'\n')
-            if address + size > start:
-                start = address + size
-        if t.failed:
+    cdef int push(self, Text* t) except -1:
+        """Ends the piece `t` of the text; it is empty afterwards."""
+        cdef Text* grown = <Text*>realloc(self.pieces, (self.npieces + 1) * sizeof(Text))
+        if grown == NULL or t.failed:
             raise MemoryError
-        return start
+        self.pieces = grown
+        self.pieces[self.npieces] = t[0]
+        self.npieces += 1
+        memset(t, 0, sizeof(Text))
+        return 0
+
+    def add_members(self, size_t members, uint64_t count, uint64_t start, str pattern):
+        """Appends the lines of one run, in parallel: `count` fragment ids at address `members`, from address `start`
+        on; gaps are filled with `pattern` (see add_fill). Returns the end of the last member."""
+        cdef Columns* c = &self.tables.c
+        cdef const uint32_t* ids = <const uint32_t*>members
+        cdef MemberJob job
+        cdef int64_t n = (count + CHUNK - 1) // CHUNK
+        cdef int64_t i
+        cdef uint64_t end
+        data = pattern.encode()
+        if count == 0:
+            return start
+        job.c = c
+        job.ids = ids
+        job.count = count
+        job.start = start
+        job.digits = self.digits
+        job.pattern = data
+        job.pattern_size = len(data)
+        job.first_symbol = self.first_symbol
+        job.symbols = self.sorted
+        job.readable = self.readable
+        job.names = self.names.data
+        job.texts = &self.text
+        if n == 1:
+            write_lines(&job, 0, 0)
+        else:
+            self.push(&self.text)
+            job.texts = <Text*>calloc(n, sizeof(Text))
+            if job.texts == NULL:
+                raise MemoryError
+            with nogil:
+                parallel_for(write_lines, &job, n, c.threads)
+            for i in range(n):
+                self.push(&job.texts[i])
+            free(job.texts)
+        end = c.frag_addr[ids[count - 1]] + c.frags[ids[count - 1]].size
+        return max(start, end)
 
     def add_discarded(self):
         """Appends the input sections that are not in the output, in link order."""
@@ -286,7 +478,7 @@ cdef class MapText:
                 put_name(t, name, strlen(name), True)
                 put_hex(t, 0, self.digits)
                 put_char(t, c' ')
-                put_size(t, f.shdrs[i].sh_size, 10)
+                put_size(t, f.shdrs[i].sh_size)
                 put_char(t, c' ')
                 put_file(t, c, c.live[k])
                 put_char(t, c'\n')
@@ -366,11 +558,27 @@ cdef class MapText:
         if t.failed:
             raise MemoryError
 
-    def __getbuffer__(self, Py_buffer* buffer, int flags):
-        PyBuffer_FillInfo(buffer, self, self.text.data, self.text.used, 1, flags)
+    def write(self, int fd):
+        """Writes the text to a file descriptor. Raises OSError."""
+        cdef size_t i
+        cdef int status = 0
+        self.push(&self.text)
+        with nogil:
+            for i in range(self.npieces):
+                if write_all(fd, self.pieces[i].data, self.pieces[i].used) != 0:
+                    status = errno
+                    break
+        if status:
+            raise OSError(status, "")
 
     def __dealloc__(self):
+        cdef size_t i
+        for i in range(self.npieces):
+            free(self.pieces[i].data)
+        free(self.pieces)
         free(self.text.data)
+        free(self.names.data)
+        free(self.readable)
         free(self.first_symbol)
         free(self.sorted)
 

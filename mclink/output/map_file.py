@@ -4,8 +4,8 @@ import sys
 
 from mclink._core import files, symbols
 from mclink.context import OutputSection, Run
-from mclink.inputs.script import ast
-from mclink.inputs.tree import ScriptNode
+from mclink.script import ast
+from mclink.tree import ScriptNode
 from mclink.plan import Assignment, Data, Fill, Overlay
 
 LOAD_COLUMN = 30            # where the cause of an inclusion stands
@@ -34,12 +34,11 @@ def write_map(link):
         text.add_cref()
     if options.map_file in (None, "-", ""):
         sys.stdout.flush()
-        sys.stdout.buffer.write(memoryview(text))
-        sys.stdout.buffer.flush()
+        text.write(sys.stdout.fileno())
         return
     try:
-        with open(map_path(options), "wb") as stream:
-            stream.write(memoryview(text))
+        with open(map_path(options), "wb", buffering=0) as stream:
+            text.write(stream.fileno())
     except OSError as error:
         link.diag.error(f"cannot open map file {options.map_file}: {error.strerror}")
 
@@ -73,6 +72,8 @@ class Map:
         self.write_memory()
         self.text.add("\nLinker script and memory map\n\n")
         self.text.sort_symbols()
+        if self.link.options.demangle:
+            self.text.read_names()
         # A script stands where -T stands, the built-in one behind the inputs.
         first, second = self.split_sequence()
         self.write_loads(first)
