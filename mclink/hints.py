@@ -42,14 +42,14 @@ def in_shared_object(link, gid, name, first_file):
     """A shared object has it, but is not part of the link, or must not answer."""
     for file, live, version in inspect.shared_definers(link.tables, gid):
         shown = files.file_name(link.tables, file)
+        if version & VERSYM_HIDDEN:
+            return [f"defined in {shown} only as {readable(link, name)}@{version_name(link, file, version)}, "
+                    "an old version that new links do not get"]
         if not live:
             if inspect.file_facts(link.tables, file)[2] & FILE_INDIRECT:
                 return [f"defined in {shown}, which other libraries need but the command line does not name"]
             return [f"defined in {shown}, which --as-needed left out: nothing in front of it needed it",
                     "move it behind what refers to the symbol"]
-        if version & VERSYM_HIDDEN:
-            return [f"defined in {shown} only as {readable(link, name)}@{version_name(link, file, version)}, "
-                    "an old version that new links do not get"]
         if symbols.describe(link.tables, gid)[7]:
             return [f"{shown} defines it, but the reference has hidden visibility: an object or archive of this link "
                     "must define it"]
