@@ -1,6 +1,6 @@
 """What may be behind an undefined symbol, and what to do: the last lines of its error block."""
 
-from mclink._core import files, inspect, symbols
+from mclink._core import files, inspect, parse, symbols
 from mclink.demangle import last_identifier
 from mclink.places import readable, symbol_text, text_of
 
@@ -57,13 +57,10 @@ def in_shared_object(link, gid, name, first_file):
 
 
 def version_name(link, file, index):
-    """Name of a version index of a shared object."""
-    for library in link.libraries:
-        if library.file == file:
-            index &= ~VERSYM_HIDDEN
-            if index < len(library.versions) and library.versions[index]:
-                return text_of(library.versions[index])
-    return "?"
+    """Name of a version index of a shared object, linked or not."""
+    versions = parse.shared_info(link.tables, file)[4]
+    index &= ~VERSYM_HIDDEN
+    return text_of(versions[index]) if index < len(versions) and versions[index] else "?"
 
 
 def in_version(link, gid, name, first_file):
