@@ -13,12 +13,12 @@ class Link:
         "clock",        # clock.Clock: durations and counts of the passes
         "tables",       # _core.tables.Tables
         "target",       # target module's Target object
-        "tree",         # inputs.tree root node, children in command-line order
+        "tree",         # tree.InputTree: the root node, children in command-line order
         "inputs",       # dict: file id -> InputFile, for named files (not archive members)
         "libraries",    # list of SharedLibrary in order of opening
         "sequence",     # list of inputs.load.Item: the opened inputs in link order, groups nested
-        "sources",      # inputs.script.sources.Sources: positions of script text
-        "script",       # inputs.script AST of the layout rules in force (default or -T)
+        "sources",      # script.sources.Sources: positions of script text
+        "script",       # script.ast tuples: of the layout rules in force (default or -T)
         "script_path",  # file name for messages about `script`; None for the default one
         "versions",     # list of VersionNode of the output, index 0 and 1 reserved (graph.versions)
         "plan",         # plan.Plan: the statements of the script in the order in which layout obeys them

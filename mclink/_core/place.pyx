@@ -14,7 +14,7 @@ from mclink._core.tables cimport (
     STATE_LIVE, STATE_FOLDED, FILE_EXECSTACK, FILE_NO_STACK_NOTE, INTERNAL_FILE, SYM_DEFINED, SYM_DEFINED_WEAK, SYM_COMMON,
     frag_address)
 
-cdef enum:                   # sort keys; those of inputs.script.ast
+cdef enum:                   # sort keys; those of script.ast
     SORT_UNSET = 0
     SORT_NAME = 1
     SORT_ALIGNMENT = 2
@@ -416,6 +416,68 @@ cdef class Members:
         r.residue = start & mask
         r.subalign = subalign
         return r.end
+
+    def cut_points(self, Tables tables, list runs, uint64_t spacing):
+        """Where something must stand so that no byte of the members of `runs`, the runs of one output section in
+        order, is farther than `spacing` from it: [(run, position in it)], ascending. frag_addr must hold offsets.
+        The last point is behind the last member."""
+        cdef Columns* c = &tables.c
+        cdef RunRow* r
+        cdef uint64_t last = 0
+        cdef uint32_t i, frag
+        points = []
+        end = None
+        for run in runs:
+            r = &self.runs[<uint32_t>run]
+            for i in range(r.count):
+                frag = self.frags[r.first + i]
+                if c.frag_addr[frag] + c.frags[frag].size - last > spacing and c.frag_addr[frag] > last:
+                    points.append((run, i))
+                    last = c.frag_addr[frag]
+            if r.count:
+                end = (run, r.count)
+        if end is not None:
+            points.append(end)
+        return points
+
+    def insert(self, list points):
+        """Puts fragments among the members. points: [(run, position, fragment)], by run and position as they are
+        before the call."""
+        cdef uint32_t* grown
+        cdef uint32_t run, i, n = 0
+        cdef RunRow* r
+        cdef size_t total = <size_t>self.n_frags + len(points)
+        by_run = {}
+        for number, position, frag in points:
+            by_run.setdefault(number, []).append((position, frag))
+        grown = <uint32_t*>malloc((total + 1) * sizeof(uint32_t))
+        if grown == NULL:
+            raise MemoryError
+        for run in range(1, self.n_runs):
+            r = &self.runs[run]
+            new = by_run.get(run, [])
+            first = n
+            at = 0
+            for i in range(r.count):
+                while at < len(new) and new[at][0] == i:
+                    grown[n] = new[at][1]
+                    n += 1
+                    at += 1
+                grown[n] = self.frags[r.first + i]
+                n += 1
+            while at < len(new):
+                grown[n] = new[at][1]
+                n += 1
+                at += 1
+            r.first = first
+            r.count += <uint32_t>len(new)
+            r.placed = 0
+            if new and r.align_log2 < 4:
+                # place_run() looks at the address only as far as some member may be aligned.
+                r.align_log2 = 4
+        free(self.frags)
+        self.frags = grown
+        self.n_frags = n
 
     def invalidate(self):
         """Sizes have changed: place_run() must place anew."""

@@ -109,7 +109,7 @@ cdef void link_groups(Mark* m) noexcept nogil:
         for j in range(f.ngroups):
             s = &f.shdrs[f.groups[j]]
             first = last = 0
-            for i in range(1, <uint32_t>(s.sh_size // 4)):
+            for i in range(1, group_words(s)):
                 member = f.frag_base + load32(f.data + s.sh_offset + 4 * <uint64_t>i, f.flags & FILE_SWAP != 0)
                 if c.frags[member].kind == FRAG_NONE or c.frag_state[member] & STATE_DISCARDED or member == last:
                     continue
@@ -124,10 +124,11 @@ cdef void link_groups(Mark* m) noexcept nogil:
                 m.group_next[last] = first
 
 
-def collect(Tables tables, gids, named):
+def collect(Tables tables, gids, named, bint keep_exported=False):
     """Clears STATE_LIVE of every fragment that no root reaches.
 
     gids: global names that are roots; G_KEEP and G_EXPORT names and STATE_KEEP fragments are roots as well.
+    keep_exported: --gc-keep-exported, every global that other modules could see is a root too.
     named: list of (gid, fragment) pairs for __start_X and __stop_X, sorted. Returns the number of dead fragments."""
     cdef Columns* c = &tables.c
     cdef Mark m
@@ -177,7 +178,8 @@ def collect(Tables tables, gids, named):
             if c.frag_state[frag] & STATE_KEEP:
                 mark_fragment(&m, frag)
         for gid in range(1, c.nglobals):
-            if c.gflags[gid] & (G_KEEP | G_EXPORT):
+            if c.gflags[gid] & (G_KEEP | G_EXPORT) or (keep_exported and not c.gflags[gid] & G_FORCED_LOCAL and
+                                                       c.globals[gid].visibility in (STV_DEFAULT, STV_PROTECTED)):
                 mark_fragment(&m, c.globals[gid].frag)
                 if m.nnamed and c.gmark[gid]:
                     mark_named(&m, gid)

@@ -2,7 +2,7 @@
 
 from mclink._core import join, reach, symbols
 from mclink.graph.rules import script_references, script_symbols
-from mclink.inputs.script import ast
+from mclink.script import ast
 
 STV = {"default": 0, "internal": 1, "hidden": 2, "protected": 3}
 STV_HIDDEN = 2

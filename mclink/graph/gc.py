@@ -1,7 +1,7 @@
 """Phase 2: --gc-sections."""
 
 from mclink._core import files, load, reach, symbols
-from mclink.inputs.script import ast
+from mclink.script import ast
 
 
 def collect_garbage(link):
@@ -17,7 +17,7 @@ def collect_garbage(link):
     named = []
     if not options.start_stop_gc:
         named = sorted((gid, frag) for gid, _, frag in link.extra.get("start_stop_fragments", ()))
-    reach.collect(link.tables, roots, named)
+    reach.collect(link.tables, roots, named, options.gc_keep_exported)
     if options.print_gc_sections:
         for frag in reach.dead_fragments(link.tables):
             file = load.fragment(link.tables, frag)[0]

@@ -9,8 +9,8 @@ import os
 
 from mclink._core import archive, files, join, parse, symbols, walk
 from mclink.context import SharedLibrary
-from mclink.inputs.script import ast
-from mclink.inputs.tree import FileNode
+from mclink.script import ast
+from mclink.tree import FileNode
 
 FILE_NEEDED = 2
 FILE_INDIRECT = 1024
@@ -369,7 +369,7 @@ def needed_candidates(link, name, origin):
         for folder in os.environ.get("LD_LIBRARY_PATH", "").split(":"):
             if folder:
                 yield f"{folder}/{name}"
-    from mclink.inputs import search
+    from mclink import search
     yield f"{os.path.dirname(origin.path) or '.'}/{name}"
     for folder in search.library_folders(link):
         yield f"{folder}/{name}"

@@ -8,7 +8,7 @@ and get a rule of their own for each distinct name. Source: GNU ld manual, node 
 from mclink._core.classify import Matcher, discard_rules
 from mclink.context import OutputSection, Run
 from mclink.diag import LinkError
-from mclink.inputs.script import ast
+from mclink.script import ast
 from mclink.plan import Orphan, Overlay, Plan
 
 _KEEP = 1                 # classify.pyx: RULE_KEEP

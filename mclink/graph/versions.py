@@ -68,7 +68,7 @@ def file_version(link):
 def read_text(link, path):
     """Text of a version script or symbol list. LinkError when it cannot be read."""
     from mclink.diag import LinkError
-    from mclink.inputs.script.parser import decode_script
+    from mclink.script.parser import decode_script
     try:
         with open(path, "rb") as file:
             return decode_script(file.read())
@@ -81,7 +81,7 @@ def read_version_scripts(link):
     commands = link.extra.get("script_versions") or []
     if not link.options.version_scripts and not commands:
         return None
-    from mclink.inputs.version_script import VersionScript, parse_version_script
+    from mclink.script.version_script import VersionScript, parse_version_script
     script = VersionScript(link.sources)
     for path in link.options.version_scripts:
         script.add(parse_version_script(read_text(link, path), path, link.sources))
@@ -179,7 +179,7 @@ def apply_symbol_lists(link):
 
 
 def read_list(link, path):
-    from mclink.inputs.version_script import parse_dynamic_list
+    from mclink.script.version_script import parse_dynamic_list
     return parse_dynamic_list(read_text(link, path), path, link.sources)
 
 

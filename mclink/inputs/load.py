@@ -9,11 +9,10 @@ import os
 from mclink._core import archive, files, load, parse, tables
 from mclink.context import InputFile, SharedLibrary
 from mclink.diag import LinkError
-from mclink.inputs import search, tree
-from mclink.inputs.script import ast
-from mclink.inputs.script.parser import decode_script, parse_script
-from mclink.inputs.script.sources import Sources
-from mclink import target as targets
+from mclink.script import ast
+from mclink.script.parser import decode_script, parse_script
+from mclink.script.sources import Sources
+from mclink import search, target as targets, tree
 
 FILE_AS_NEEDED = 1
 FILE_EXCLUDE_LIBS = 4
@@ -55,6 +54,7 @@ def open_inputs(link):
         open_node(link, node, link.sequence, 0)
     if link.target is None:
         target_of_format(link)
+    obey_endian(link)
     if link.target is None:
         raise LinkError("no target: no input is an ELF object; say one with -m\n"
                         ">>> supported emulations: " + " ".join(targets.EMULATIONS))
@@ -85,11 +85,23 @@ def target_of_format(link):
     names = [link.options.oformat] if link.options.oformat else []
     for command in link.extra["commands"]:
         if command[0] == ast.OUTPUT_FORMAT:
-            names.append(command[2])
+            # Three names: the default one, and those for -EB and -EL.
+            names.append({"big": command[3], "little": command[4]}.get(link.options.endian) or command[2])
     for name in names:
         if name in targets.FORMATS:
             link.target = targets.load(targets.FORMATS[name])
             return
+
+
+def obey_endian(link):
+    """-EB and -EL: the same machine in the other byte order, when the target has both."""
+    endian = link.options.endian
+    if link.target is None or endian is None or link.target.data.BIG_ENDIAN == (endian == "big"):
+        return
+    data = link.target.data
+    other = targets.MACHINES.get((data.MACHINE, data.ELF_CLASS == 64, endian == "big"))
+    if other is not None:
+        link.target = targets.load(other)
 
 
 def note_object(link, file):
@@ -334,7 +346,7 @@ def open_text(link, file, path, node, items, depth):
 
 def section_flags(link):
     """Names that INPUT_SECTION_FLAGS knows: the general ones and the target's."""
-    from mclink.inputs.script.sections import SECTION_FLAGS
+    from mclink.script.sections import SECTION_FLAGS
     return SECTION_FLAGS
 
 
@@ -448,7 +460,7 @@ def defsym_assignments(link):
     """--defsym as assignments in front of the script (GNU ld manual, node "Options", --defsym)."""
     if not link.options.defsym:
         return ()
-    from mclink.inputs.script.expression import parse_expression
+    from mclink.script.expression import parse_expression
     found = []
     for symbol, text, _ in link.options.defsym:
         tree = parse_expression(text, f"--defsym={symbol}", link.sources)

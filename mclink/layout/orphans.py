@@ -8,7 +8,7 @@ from mclink._core import load
 from mclink.context import OutputSection
 from mclink.elf import (
     SHF_ALLOC, SHF_EXECINSTR, SHF_GROUP, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE, SHT_REL, SHT_RELA)
-from mclink.inputs.script import ast
+from mclink.script import ast
 from mclink.plan import Overlay
 
 # What decides where a section goes, as bits.

@@ -1,7 +1,7 @@
 """Memory regions (GNU ld manual, node "MEMORY")."""
 
 from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS
-from mclink.inputs.script.evaluate import absolute_value
+from mclink.script.evaluate import absolute_value
 
 
 class Region:

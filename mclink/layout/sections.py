@@ -9,7 +9,7 @@ from mclink.context import OutputSection, Run
 from mclink.elf import (
     SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE, SHF_EXECINSTR, SHF_GNU_RETAIN, SHF_GROUP, SHF_INFO_LINK, SHF_LINK_ORDER,
     SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOBITS, SHT_PREINIT_ARRAY, SHT_PROGBITS)
-from mclink.inputs.script import ast
+from mclink.script import ast
 from mclink.layout.orphans import place_orphans
 from mclink.plan import Overlay
 

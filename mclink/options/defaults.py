@@ -17,7 +17,7 @@ class Options:
     action = "link"             # "link", "help", "target-help", "version", "explain", "print-gcc-dir",
                                 # "print-output-format", "print-sysroot": see `run_action`
     print_version = 0           # 1: -v, 2: -V (emulations too); the link goes on when there are inputs
-    tree = None                 # inputs.tree.InputTree: the positional items of the command line
+    tree = None                 # tree.InputTree: the positional items of the command line
     early_messages = ()         # ("warning"|"note", text) met while parsing; Diagnostics says them
 
     # -- output file

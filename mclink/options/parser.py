@@ -5,7 +5,7 @@ leaves open). The rows that say what each option means are in `mclink.options.ta
 """
 
 from mclink.diag import LinkError
-from mclink.inputs.tree import (
+from mclink.tree import (
     DefsymNode, FileNode, GroupNode, JustSymbolsNode, LibNode, LibraryNode, ScriptNode, TreeBuilder)
 from mclink.options.defaults import Options
 from mclink.options.table import COMMON, build_index

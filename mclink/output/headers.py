@@ -1,7 +1,7 @@
 """ELF header, program headers and section headers of the output. Source: gABI chapters 4 and 5."""
 
 from mclink._core import symbols
-from mclink.inputs.script import ast
+from mclink.script import ast
 from mclink.elf import (ET_DYN, ET_EXEC, ET_REL, SHF_INFO_LINK, SHN_LORESERVE, SHN_XINDEX, SHT_NULL)
 
 

@@ -522,7 +522,7 @@ def _cache_path(style, variant):
 
 
 def cached_ast(style, variant, sources):
-    """(tree, text) of the default script; see mclink.inputs.script.ast.
+    """(tree, text) of the default script; see mclink.script.ast.
 
     The tree comes from a file that `write_cache` made when the package was built, and is parsed when
     there is none or when the script has changed since.  Positions in it are those of the built-in
@@ -545,7 +545,7 @@ def cached_ast(style, variant, sources):
 
 def parse_builtin(text, sources):
     """The tree of the built-in script *text*, with the positions that `Sources` keeps for it."""
-    from mclink.inputs.script.parser import ScriptParser
+    from mclink.script.parser import ScriptParser
     parser = ScriptParser(text, 1, sources, None, 0, {})
     statements = []
     parser.top_level(statements.append)
@@ -562,7 +562,7 @@ def write_cache(styles, folder):
     """Store the parsed common variants of *styles* in *folder*; called when the package is built."""
     import marshal
     import os
-    from mclink.inputs.script.sources import Sources
+    from mclink.script.sources import Sources
     os.makedirs(folder, exist_ok=True)
     for style in styles:
         for options in COMMON_VARIANTS:

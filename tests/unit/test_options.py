@@ -5,7 +5,7 @@ import os
 import pytest
 
 from mclink.diag import LinkError
-from mclink.inputs.tree import (
+from mclink.tree import (
     DefsymNode, FileNode, GroupNode, JustSymbolsNode, LibNode, LibraryNode, ScriptNode, walk)
 from mclink.options import parse
 from mclink.options.parser import parse_hex, parse_number, split_words

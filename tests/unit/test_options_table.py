@@ -16,7 +16,7 @@ from mclink.options.manual import manual_text
 from mclink.options.parser import _Reader
 from mclink.options.table import COMMON, build_index, load_all
 from mclink.options.zwords import ZWORDS
-from mclink.inputs.tree import State
+from mclink.tree import State
 
 ROWS = load_all() + tuple(row for _, row in PREFIXES)
 PLAIN = ("set", "str", "append", "none", "choice", "int", "hex", "state")

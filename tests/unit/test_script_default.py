@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from mclink.inputs.script.parser import parse_script
-from mclink.inputs.script.sources import BUILTIN_END, Sources
+from mclink.script.parser import parse_script
+from mclink.script.sources import BUILTIN_END, Sources
 from mclink.target import default_script
 from mclink.target.default_script import Variant, cached_ast, parse_builtin, script_text, write_cache
 from mclink.target.styles import STYLES

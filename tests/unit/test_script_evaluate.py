@@ -5,9 +5,9 @@ import subprocess
 import pytest
 
 from mclink.diag import LinkError
-from mclink.inputs.script import evaluate as ev
-from mclink.inputs.script.expression import parse_expression
-from mclink.inputs.script.sources import Sources
+from mclink.script import evaluate as ev
+from mclink.script.expression import parse_expression
+from mclink.script.sources import Sources
 
 EXPRESSIONS = """\
 5 | -5 | ~5 | !5 | t1 | -t1 | ~t1 | !t1 | +t1 | abs1 | !abs1 | ~abs1

@@ -5,10 +5,10 @@ import random
 import pytest
 
 from mclink.diag import LinkError
-from mclink.inputs.script import ast
-from mclink.inputs.script.expression import parse_expression
-from mclink.inputs.script.parser import parse_script
-from mclink.inputs.script.sources import BUILTIN_END, Sources
+from mclink.script import ast
+from mclink.script.expression import parse_expression
+from mclink.script.parser import parse_script
+from mclink.script.sources import BUILTIN_END, Sources
 
 
 def bare(node):

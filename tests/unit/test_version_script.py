@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from mclink.diag import LinkError
-from mclink.inputs.script.sources import Sources
-from mclink.inputs.version_script import (VersionScript, glob_match, parse_dynamic_list,
+from mclink.script.sources import Sources
+from mclink.script.version_script import (VersionScript, glob_match, parse_dynamic_list,
                                           parse_version_script)
 
 

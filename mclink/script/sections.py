@@ -4,9 +4,9 @@ Source: GNU ld manual, node "SECTIONS".  Attributes of an output section are tak
 between ":" and "{" (GNU ld fixes the order), and ";" is allowed after "}".
 """
 
-from mclink.inputs.script import ast
-from mclink.inputs.script.expression import ExpressionParser
-from mclink.inputs.script.lexer import PATTERN, SYMBOL, WORD
+from mclink.script import ast
+from mclink.script.expression import ExpressionParser
+from mclink.script.lexer import PATTERN, SYMBOL, WORD
 
 _ASSIGNMENTS = ("=", "+=", "-=", "*=", "/=", "<<=", ">>=", "&=", "|=", "^=")
 _WRAPPERS = {"PROVIDE": ast.PROVIDE, "PROVIDE_HIDDEN": ast.PROVIDE_HIDDEN, "HIDDEN": ast.HIDDEN}

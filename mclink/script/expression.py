@@ -3,8 +3,8 @@
 Source: GNU ld manual, node "Expressions"; the operators and their precedence are those of C.
 """
 
-from mclink.inputs.script import ast
-from mclink.inputs.script.lexer import PATTERN, SYMBOL, SYMBOL_FIRST, WORD, Lexer
+from mclink.script import ast
+from mclink.script.lexer import PATTERN, SYMBOL, SYMBOL_FIRST, WORD, Lexer
 
 _PRECEDENCE = {
     "||": 1, "&&": 2, "|": 3, "^": 4, "&": 5, "==": 6, "!=": 6, "<": 7, ">": 7, "<=": 7, ">=": 7,

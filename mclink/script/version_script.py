@@ -3,7 +3,7 @@
 Source: GNU ld manual, nodes "VERSION" and "Options" (--dynamic-list).  Comments are those of linker
 scripts, ``/* */`` and ``#``.
 
-The tree that `parse_nodes` gives is plain tuples, as in mclink.inputs.script.ast:
+The tree that `parse_nodes` gives is plain tuples, as in mclink.script.ast:
 
     node   (name, pos, entries, parents)   name "" for the anonymous version;
                                            parents: names, in the order written
@@ -22,7 +22,7 @@ Which entry a symbol obeys is GNU ld's choice, as observed on GNU ld 2.40:
 4. A global "*", then a local "*", likewise.
 """
 
-from mclink.inputs.script.lexer import ALNUM, Lexer
+from mclink.script.lexer import ALNUM, Lexer
 
 _NAME = ALNUM + "._$*?[]-!^\\:@%+~<>,&()=/|"
 _TAG = ALNUM + "._$-+@"

@@ -28,7 +28,7 @@ Rules, as observed on GNU ld 2.40 and described in the GNU ld manual, node "Expr
   counter in an output section takes a number as an offset from the section's start.
 """
 
-from mclink.inputs.script import ast
+from mclink.script import ast
 
 ABSOLUTE = "*ABS*"
 NEAREST = "*NEAREST*"

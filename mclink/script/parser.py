@@ -3,9 +3,9 @@
 Source: GNU ld manual, node "Scripts".  The tree is that of ast.py.
 """
 
-from mclink.inputs.script import ast
-from mclink.inputs.script.lexer import FILE, PATTERN, SYMBOL, WORD
-from mclink.inputs.script.sections import SECTION_FLAGS, SectionsParser
+from mclink.script import ast
+from mclink.script.lexer import FILE, PATTERN, SYMBOL, WORD
+from mclink.script.sections import SECTION_FLAGS, SectionsParser
 
 _PHDR_TYPES = {"PT_NULL": 0, "PT_LOAD": 1, "PT_DYNAMIC": 2, "PT_INTERP": 3, "PT_NOTE": 4,
                "PT_SHLIB": 5, "PT_PHDR": 6, "PT_TLS": 7, "PT_GNU_EH_FRAME": 0x6474e550,
@@ -236,7 +236,7 @@ class ScriptParser(SectionsParser):
             add((name, pos, kind, filehdr, phdrs, at, flags))
 
     def version_nodes(self, add):
-        from mclink.inputs.version_script import parse_nodes
+        from mclink.script.version_script import parse_nodes
         for node in parse_nodes(self):
             add(node)
 
