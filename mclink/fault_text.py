@@ -31,6 +31,8 @@ def report_all(link, rows):
                 report_undefined(link)
         elif code == FAULT_DISCARDED:
             report_discarded(link, fault, rows, discarded)
+        elif code == FAULT_OVERFLOW and not link.options.z_reloc_overflow:
+            pass
         else:
             key = diag.FAULTS.get(code)
             fields, lines = DESCRIBE.get(key, describe_relocation if fault["frag"] else describe_file)(link, fault)

@@ -266,9 +266,11 @@ def test_input_format_is_no_part_of_the_pushed_state():
 
 
 def test_script_defsym_and_just_symbols_are_nodes(tmp_path):
-    options = read(["-R", str(tmp_path), "-R", str(tmp_path / "file"), "--just-symbols=f",
+    (tmp_path / "file").write_bytes(b"")
+    options = read(["-R", str(tmp_path), "-R", str(tmp_path / "none"), "-R", str(tmp_path / "file"), "--just-symbols=f",
                     "-T", "s.ld", "--defsym", "a = b + 1", "x.o"])
-    assert options.rpath == [str(tmp_path)]
+    # What does not exist is a folder of the target, as for GNU ld.
+    assert options.rpath == [str(tmp_path), str(tmp_path / "none")]
     kinds = [type(node) for node in options.tree.children]
     assert kinds == [JustSymbolsNode, JustSymbolsNode, ScriptNode, DefsymNode, FileNode]
     assert options.defsym == [("a", "b + 1", 3)]

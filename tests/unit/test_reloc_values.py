@@ -236,7 +236,7 @@ def test_address_of_initial_value(tc):
 
 
 def test_tombstones(tc):
-    """Debug references to dropped code: 0, but 1 where two zeros would end a list; never an addend."""
+    """Debug references to dropped code: all ones, but 1 in lists, where they select a base; never an addend."""
     obj = tc.asm("""
     .section .text.dead, "ax", @progbits
 dead: ret
@@ -249,7 +249,7 @@ _start: ret
     .quad dead, dead + 1, 0, 0
     """, name="a")
     elf = tc.elf(tc.ld("a.out", obj, "--gc-sections").path)
-    assert struct.unpack("<QQ", elf.data(".debug_info")) == (0, elf.entry)
+    assert struct.unpack("<QQ", elf.data(".debug_info")) == (2**64 - 1, elf.entry)
     assert struct.unpack("<QQQQ", elf.data(".debug_ranges")) == (1, 1, 0, 0)
 
 
