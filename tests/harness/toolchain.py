@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from harness.elf import Elf
+from harness.linker import find_peer
 
 SUFFIX = {"c": ".c", "c++": ".cc", "asm": ".S"}
 
@@ -180,4 +181,7 @@ class Toolchain:
     @property
     def gnu(self):
         """The same toolchain with GNU ld as its linker."""
-        return Toolchain(self.target, self.peers["ld.bfd"], self.dir / "gnu", self.cache, self.peers)
+        name = self.tool("ld.bfd")
+        if name not in self.peers:
+            self.peers[name] = find_peer(name, Path(self.peers["ld.bfd"].gcc_dir).parent / name)
+        return Toolchain(self.target, self.peers[name], self.dir / "gnu", self.cache, self.peers)
