@@ -5,7 +5,7 @@ from mclink._core import files, inspect, symbols
 
 FIELDS = ("file", "frag", "offset", "code", "type", "gid", "sym", "value", "low", "high")
 
-FAULT_UNDEFINED, FAULT_DISCARDED, FAULT_DUPLICATE = 6, 8, 18
+FAULT_UNDEFINED, FAULT_OVERFLOW, FAULT_DISCARDED, FAULT_DUPLICATE = 6, 7, 8, 18
 MOST_REFERENCES = 3         # places that an undefined symbol's block shows
 MOST_HINTED = 100           # undefined symbols for which hints are looked for
 STATE_SCRIPT_DISCARD = 16
