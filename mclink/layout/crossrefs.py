@@ -19,10 +19,11 @@ def check_crossrefs(link):
         for source, target in pairs:
             if source != target:
                 forbidden[source * width + target] = 1
-    for frag, offset, source, target, gid, sym in crossrefs.find_crossrefs(
+    for frag, offset, source, target, gid, referred in crossrefs.find_crossrefs(
             link.tables, bytes(forbidden), width - 1, _LIMIT):
         file = load.fragment(link.tables, frag)[0]
-        what = symbols.name(link.tables, gid).decode("utf-8", "surrogateescape") if gid else f"local symbol {sym}"
+        what = (symbols.name(link.tables, gid).decode("utf-8", "surrogateescape") if gid
+                else load.section_name(link.tables, referred))
         link.diag.error(
             f"prohibited cross reference from {link.outputs[source - 1].name} to '{what}' in "
             f"{link.outputs[target - 1].name}\n>>> referenced by {files.file_name(link.tables, file)}:"
