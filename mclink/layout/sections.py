@@ -4,7 +4,7 @@ Sources: GNU ld manual, nodes "Output Section Discarding", "Orphan Sections", "I
 and the behaviour of GNU ld 2.40.
 """
 
-from mclink._core.place import Members
+from mclink._core.place import Members, stack_request
 from mclink.context import OutputSection, Run
 from mclink.elf import (
     SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE, SHF_EXECINSTR, SHF_GNU_RETAIN, SHF_GROUP, SHF_INFO_LINK, SHF_LINK_ORDER,
@@ -40,6 +40,8 @@ def create_outputs(link):
             _expand_classes(section, plan, link.sources)
         describe_section(section, members, link, own)
     place_orphans(link, members, lambda section: describe_section(section, members, link, own))
+    if link.options.relocatable:
+        _pass_stack_note(link)
     if link.plan.memory:
         _carry_load_regions(plan)
     constants = None
@@ -62,6 +64,21 @@ def create_outputs(link):
         for item in section.statements:
             if type(item) is Run:
                 members.set_output(link.tables, item.number, section.number)
+
+
+def _pass_stack_note(link):
+    """-r: what the inputs say of the stack is said again, by the flags of an empty .note.GNU-stack."""
+    executable, missing, noted = stack_request(link.tables)
+    if not noted or any(section.name == ".note.GNU-stack" for section in script_sections(link.plan)):
+        return
+    section = OutputSection(".note.GNU-stack")
+    section.type = SHT_PROGBITS
+    section.flags = SHF_EXECINSTR if executable or missing else 0
+    section.keep = True
+    statements = link.plan.statements
+    index = next((i for i, item in enumerate(statements, 1)
+                  if type(item) is OutputSection and item.name == ".comment"), len(statements))
+    statements.insert(index, section)
 
 
 def _carry_load_regions(plan):
