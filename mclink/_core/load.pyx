@@ -151,9 +151,11 @@ cdef void load_section(Columns* c, File* f, uint32_t id, uint32_t index, uint64_
         g.kind = FRAG_REGULAR
         g.data = f.data + s.sh_offset
         if s.sh_flags & ~<uint64_t>SHF_ALLOC == 0 and type == SHT_PROGBITS and not c.relocatable and is_warning(f, index):
-            g.kind = FRAG_NONE
             odd[0] += 1
-            return
+            if not c.shared_output:
+                # A shared object keeps them: they warn whoever links it.
+                g.kind = FRAG_NONE
+                return
         if s.sh_flags & SHF_ALLOC == 0 and type == SHT_PROGBITS:
             name = f.shstrtab + s.sh_name
             if name[0] == c'.' and name[1] == c'n' and starts(name, b".note.GNU-stack"):
@@ -447,7 +449,7 @@ def load_sections(Tables tables):
     """Fills the Fragment rows of all live files in parallel, without relocations.
 
     Returns two lists of fragment ids, in order: compressed sections, whose contents are still compressed, and the
-    sections .gnu.warning.SYM, which are no part of the output."""
+    sections .gnu.warning.SYM, which are part of no executable."""
     cdef Columns* c = &tables.c
     cdef LoadTask task
     cdef uint32_t i, k
@@ -465,9 +467,10 @@ def load_sections(Tables tables):
         if task.odd[i]:
             f = &c.files[c.live[i]]
             for k in range(1, f.shnum):
+                if not c.relocatable and f.shdrs[k].sh_type == SHT_PROGBITS and is_warning(f, k):
+                    warnings.append(f.frag_base + k)
+                    continue
                 if c.frags[f.frag_base + k].kind == FRAG_NONE:
-                    if f.shdrs[k].sh_type == SHT_PROGBITS and is_warning(f, k):
-                        warnings.append(f.frag_base + k)
                     continue
                 name = f.shstrtab + f.shdrs[k].sh_name
                 if f.shdrs[k].sh_flags & SHF_COMPRESSED or starts(name, b".zdebug_"):

@@ -116,11 +116,7 @@ class _Builder:
         self.constrained = []
         self.groups_allocated = False
         self.sources = link.sources
-        names = list(link.options.discard_sections)
-        if not link.options.relocatable:
-            # The text of a warning about a symbol, not contents.
-            names.append(".gnu.warning.*")
-        for name in names:
+        for name in link.options.discard_sections:
             run = self.add_run(None, None, _DISCARD)
             self.plan.discards.append(run)
             self.matcher.add_pattern(_encode(name), run.number, 0, 0, 0, 0)
