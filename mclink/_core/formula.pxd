@@ -171,6 +171,10 @@ cdef inline int64_t load_field(const Ops* ops, const RelocType* t, const uint8_t
     return 0
 
 
+cdef inline uint64_t thunk_address(Columns* c, uint32_t row) noexcept nogil:
+    return c.frag_addr[c.thunks[row].frag] + c.thunks[row].offset
+
+
 cdef inline void store_checked(Place* p, const RelocType* t, uint64_t value) noexcept nogil:
     """Range check of `t`, then the field."""
     cdef int64_t v = <int64_t>value
@@ -258,6 +262,9 @@ cdef inline void relocate_place(Place* p, uint8_t verdict) noexcept nogil:
         p.ops.apply_relaxed(p, verdict)
     elif verdict == V_ZERO:
         store_field(c, p.ops, t, p.loc, 0)
+    elif verdict == V_THUNK:
+        value = thunk_address(c, thunk_ref(c, p.frag_id, p.index).thunk)
+        store_checked(p, t, subtract_reference(c, t.reference, value, p.P))
     elif verdict == V_TPOFF:
         value = symbol_address(c, &c.files[p.frag.file], r.r_sym, r.r_addend) + <uint64_t>r.r_addend
         store_checked(p, t, value - c.image.tp)

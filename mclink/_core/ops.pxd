@@ -81,6 +81,7 @@ cdef enum:                   # verdict: what apply does with one relocation
     V_TPOFF = 7              # DTPOFF that counts from TP because its LD sequence became LE
     V_ZERO = 8               # store 0: the target is in a section that was dropped
     V_DIRECT = 9             # L of a symbol that needs no PLT entry: S, without looking for one
+    V_THUNK = 10             # a branch that goes to a thunk (Columns.thunk_refs)
     V_ARCH = 16              # V_ARCH + n: Ops.apply_relaxed
 
 cdef enum:                   # what scan asks of Ops.choose_relaxation
@@ -121,6 +122,14 @@ cdef struct PltEntry:        # what a PLT writer needs
     uint64_t got             # GOT: what the PIC register points to
     uint32_t index           # of its relocation in .rela.plt
     uint32_t swap            # 1 when the output's byte order is not the host's
+
+cdef struct Branch:          # one branch while it is looked at whether it needs a thunk; addresses are provisional
+    const Rela* r            # its relocation
+    const RelocType* t       # its type
+    uint64_t P               # address of the field
+    uint64_t target          # address that it goes to, addend included
+    const uint8_t* code      # 4 bytes or more that stand there in the input; NULL: none known
+    uint32_t plt             # 1: a PLT entry
 
 ctypedef void (*plt_writer_t)(uint8_t* out, const PltEntry* entry) noexcept nogil
 
@@ -166,6 +175,15 @@ cdef struct Ops:
     # Scan: asked once for a fragment before its first load from the GOT is relaxed; False leaves them all as they
     # are. NULL: each load stands for itself.
     bint (*may_relax_got)(const Columns* c, const Fragment* frag) noexcept nogil
+    # Address fixed point: the kind of thunk, 1.., that a branch needs, 0 for none. `landing` receives the kind of a
+    # second thunk, near the target, that the first one has to go through, or 0. NULL: the target has none.
+    uint32_t (*choose_thunk)(const Columns* c, const Branch* b, uint32_t* landing) noexcept nogil
+    # Writes the thunk of a kind at `address`; `target` is where it leads.
+    void (*write_thunk)(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil
+    uint32_t thunk_sizes[16] # bytes of each kind
+    uint64_t thunk_spacing   # bytes of code between two places for thunks: less than the shortest reach
+    uint32_t thunk_align     # log2 of their alignment
+    uint32_t arch_flags      # the target's own
     # Apply: writes what a verdict >= V_ARCH stands for.
     void (*apply_relaxed)(Place* place, uint8_t verdict) noexcept nogil
     # --emit-relocs: the relocation that describes what apply_relaxed left at the place of `r`; offsets and

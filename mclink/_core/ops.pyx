@@ -48,6 +48,7 @@ cdef class OpsTable:
         elif name == "got_header": o.got_header = value
         elif name == "got_reserved": o.got_reserved = value
         elif name == "no_plt_got": o.no_plt_got = value
+        elif name == "arch_flags": o.arch_flags = value
         elif name == "tlsdesc_size": o.tlsdesc_size = value
         elif name == "dyn_symbolic": o.dyn_symbolic = value
         elif name == "dyn_relative": o.dyn_relative = value

@@ -15,7 +15,7 @@ Numbering
   flat relocation ids do not exist: a relocation is (fragment, index), in place in the input.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int32_t, int64_t
-from mclink._core.elf cimport Shdr, Sym, Rela
+from mclink._core.elf cimport Shdr, Sym, Rela, SHT_GROUP
 from mclink._core.fault cimport Faults
 
 cdef enum:
@@ -82,7 +82,7 @@ cdef struct File:            # an object, archive member or shared object
     uint32_t symtab_index    # section index of the symbol table
     uint32_t* gids           # [nsyms - first_global] gid of each global symbol; owned
     uint64_t* hashes         # [nsyms - first_global] name hashes while joining, else NULL
-    uint32_t* groups         # [ngroups] section indices of the SHT_GROUP sections; owned
+    uint32_t* groups         # [ngroups] section indices of the SHT_GROUP and .gnu.linkonce sections; owned
     uint32_t* group_gids     # [ngroups] gid of each signature, 0 for a non-COMDAT group; owned
     uint32_t ngroups         # number of groups
     uint32_t stack_flags     # sh_flags of .note.GNU-stack
@@ -354,6 +354,24 @@ cdef struct Partition:       # open-addressing table of one 64th of the names
     uint32_t mask            # slots - 1, a power of two minus one
     uint32_t count           # names in it
 
+cdef struct Thunk:           # code that stands between a branch and what it cannot reach by itself
+    uint32_t frag            # FRAG_THUNK fragment that holds it
+    uint32_t offset          # byte offset in it
+    uint32_t kind            # the target's own number of its form
+    uint32_t via             # Thunk row that it leads to, 0: to the symbol
+    uint32_t file            # file whose relocation asked for it: sym is one of its symbols
+    uint32_t sym             # symbol that it leads to
+    uint32_t gid             # the same, when it is global; else 0
+    uint32_t next            # next row with the same hash of its destination, 0 none
+    int64_t addend           # added to the symbol's address
+    uint8_t plt              # 1: to the symbol's PLT entry
+    uint8_t pad[7]           # zero
+
+cdef struct ThunkRef:        # which thunk a relocation with the verdict V_THUNK goes to
+    uint64_t key             # fragment << 32 | index of the relocation; 0 free
+    uint32_t thunk           # Thunk row
+    uint32_t pad             # zero
+
 cdef enum:                   # bits of Columns.needs: what the whole output needs, set by scan
     NEEDS_GOT_BASE = 1       # something refers to the GOT as such: its section exists though empty
     NEEDS_TLSLD = 2          # a module/offset pair for local-dynamic TLS
@@ -420,6 +438,10 @@ cdef struct Columns:
     void* ops                # ops.Ops of the target (ops.pxd builds on this file, hence the void)
     uint32_t needs           # NEEDS_* bits
     uint32_t pad3            # zero
+    Thunk* thunks            # [nthunks], row 0 none; owned by _core.thunks.Thunks
+    ThunkRef* thunk_refs     # [thunk_mask + 1] open-addressing table by key, NULL when no branch needs one
+    uint32_t nthunks         # rows in use
+    uint32_t thunk_mask      # slots - 1
     int threads              # threads to use, >= 1
     uint8_t shared_output    # 1 for -shared
     uint8_t pic              # 1 when the image has no fixed address (-shared, -pie, static-pie)
@@ -449,6 +471,11 @@ cdef class Tables:
     cdef int reserve_frags(self, uint32_t extra) except -1
     cdef int reserve_globals(self, uint32_t total) except -1
     cdef int reserve_aux(self, uint32_t extra) except -1
+
+
+cdef inline uint32_t group_words(const Shdr* s) noexcept nogil:
+    """Words of a section of File.groups, the flags included; 0 for a .gnu.linkonce section, which has no list."""
+    return <uint32_t>(s.sh_size // 4) if s.sh_type == SHT_GROUP else 0
 
 
 # The file, section index and section header behind a fragment of an input file.
@@ -513,3 +540,12 @@ cdef inline uint64_t frag_address(Columns* c, uint32_t frag, uint64_t offset) no
     if c.frag_state[frag] & STATE_FOLDED:
         return c.frag_addr[f.link] + offset
     return c.frag_addr[frag] + offset
+
+
+cdef inline ThunkRef* thunk_ref(Columns* c, uint32_t frag, uint32_t index) noexcept nogil:
+    """The slot of a relocation in thunk_refs: its own, or the free one where it would stand."""
+    cdef uint64_t key = <uint64_t>frag << 32 | index
+    cdef uint32_t at = <uint32_t>((key * <uint64_t>0x9e3779b97f4a7c15) >> 32) & c.thunk_mask
+    while c.thunk_refs[at].key != 0 and c.thunk_refs[at].key != key:
+        at = (at + 1) & c.thunk_mask
+    return &c.thunk_refs[at]

@@ -54,4 +54,8 @@ def size_hooks(link):
     if link.tables is not None and link.dynamic is not None and link.options.pack_dyn_relocs != "none":
         from mclink.layout.dynamic import size_relr
         hooks.append(size_relr)
+    from mclink.layout.thunks import thunk_hook
+    hook = thunk_hook(link)
+    if hook is not None:
+        hooks.append(hook)
     return hooks

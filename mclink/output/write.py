@@ -158,6 +158,8 @@ def write_section(link, output, out):
     apply.write_members(tables, runs)
     fill_gap(link, out + end, output.size - end, fill, code)
     ehframe.write(tables, output.number, output.address, out)
+    if code and "thunks" in link.extra:
+        link.extra["thunks"].write(link, output, out)
     for group, carrier in link.extra["merged"].get(output.number, ()):
         merge.write(tables, group, out + place.fragment_address(tables, carrier) - output.address)
 

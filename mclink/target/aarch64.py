@@ -263,10 +263,17 @@ def plt_features(link):
 def choose_plt(link):
     """Number of the PLT style for this output."""
     bti, pac = plt_features(link)
+    link.target.ops.set_constant("arch_flags", int(bti))
     name = "-".join(["bti"] * bti + ["pac"] * pac) or "plain"
     if bti and (link.options.shared or link.options.pie):
         name += "-pic"
     return PLT_STYLES[name]
+
+
+def THUNKS(link):
+    """True when branches are looked at however small the image is: numbers that a script or --defsym gives may be
+    anywhere."""
+    return bool(link.options.defsym or link.script_path is not None)
 
 
 def tls_bases(start, size, align):

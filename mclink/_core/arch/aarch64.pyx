@@ -6,7 +6,7 @@ Every instruction is a little-endian word at a multiple of 4, whatever the byte 
 a descriptor's result is in x0, and the call of general-dynamic code is followed by a NOP.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
-from mclink._core.bytes cimport load32, store32
+from mclink._core.bytes cimport load32, store32, store64
 from mclink._core.elf cimport Rela
 from mclink._core.fault cimport FAULT_BAD_INSTRUCTION, FAULT_OVERFLOW
 from mclink._core.formula cimport (symbol_address, symbol_aux, symbol_gid, slot_address, store_checked,
@@ -524,6 +524,69 @@ cdef void write_bti_pac_entry(uint8_t* out, const PltEntry* e) noexcept nogil:
     put(out + 20, I_BR_X17)
 
 
+# ---- thunks
+
+cdef enum:                   # kinds
+    THUNK_SHORT = 1          # adrp x16; add x16; br x16: within 4 GiB
+    THUNK_ABSOLUTE = 2       # ldr x16, =target; br x16
+    THUNK_LONG = 3           # the same with a distance, for images without a fixed address
+    THUNK_LANDING = 4        # bti c; b target
+    ARCH_BTI = 1             # Ops.arch_flags: the output says that it is ready for BTI
+
+cdef enum:                   # instructions
+    I_B = 0x14000000
+    I_BR_X16 = 0xd61f0200
+    I_LDR_X16_8 = 0x58000050 # ldr x16, .+8
+    I_LDR_X16_16 = 0x58000090 # ldr x16, .+16
+    I_ADR_X17 = 0x10000011   # adr x17, .
+    I_ADD_X16_X17 = 0x8b110210 # add x16, x16, x17
+
+
+cdef bint lands(const Branch* b) noexcept nogil:
+    """True when BR x16 may go to the target under BTI: to bti c, bti jc, paciasp or pacibsp."""
+    cdef uint32_t first
+    if b.code == NULL:
+        return False
+    first = get(b.code)
+    return (first == <uint32_t>I_BTI_C or first == <uint32_t>0xd50324df or first == <uint32_t>0xd503233f
+            or first == <uint32_t>0xd503237f)
+
+
+cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing) noexcept nogil:
+    cdef const Ops* ops = <const Ops*>c.ops
+    cdef int64_t distance = <int64_t>(b.target - b.P)
+    if b.r.r_type != R_CALL26 and b.r.r_type != R_JUMP26:
+        return 0
+    if b.t.low <= distance <= b.t.high:
+        return 0
+    if ops.arch_flags & ARCH_BTI and not lands(b):
+        landing[0] = THUNK_LANDING
+    # The thunk stands within reach of the branch, on either side.
+    if -(<int64_t>15 << 28) < distance < <int64_t>15 << 28:
+        return THUNK_SHORT
+    return THUNK_LONG if c.pic else THUNK_ABSOLUTE
+
+
+cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
+    if kind == THUNK_SHORT:
+        put(out, I_ADRP | adr_bits(<int64_t>page_distance(target, address) >> 12) | 16)
+        put(out + 4, I_ADD | ((<uint32_t>target & 0xfff) << 10) | (16 << 5) | 16)
+        put(out + 8, I_BR_X16)
+    elif kind == THUNK_ABSOLUTE:
+        put(out, I_LDR_X16_8)
+        put(out + 4, I_BR_X16)
+        store64(out + 8, target, swap)
+    elif kind == THUNK_LONG:
+        put(out, I_LDR_X16_16)
+        put(out + 4, I_ADR_X17)
+        put(out + 8, <uint32_t>I_ADD_X16_X17)
+        put(out + 12, I_BR_X16)
+        store64(out + 16, target - (address + 4), swap)
+    else:
+        put(out, I_BTI_C)
+        put(out + 4, I_B | (<uint32_t>((target - address - 4) >> 2) & 0x3ffffff))
+
+
 cdef void fill_code(uint8_t* out, uint64_t size) noexcept nogil:
     """NOPs; `out` may start inside an instruction, whose rest stays zero."""
     cdef uint64_t odd = size & 3
@@ -586,4 +649,13 @@ def connect(OpsTable table not None):
     o.apply_relaxed = apply_relaxed
     o.describe_relaxed = describe_relaxed
     o.fill_code = fill_code
+    o.choose_thunk = choose_thunk
+    o.write_thunk = write_thunk
+    o.thunk_sizes[THUNK_SHORT] = 12
+    o.thunk_sizes[THUNK_ABSOLUTE] = 16
+    o.thunk_sizes[THUNK_LONG] = 24
+    o.thunk_sizes[THUNK_LANDING] = 8
+    # Branches reach 128 MiB; the rest is for the thunks themselves.
+    o.thunk_spacing = 112 << 20
+    o.thunk_align = 3
     table.use_plt(0)
