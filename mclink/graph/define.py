@@ -1,8 +1,8 @@
 """Phase 2: names that the linker, --defsym and scripts define, before anything asks where a name binds."""
 
 from mclink._core import join, reach, symbols
-from mclink.graph.rules import script_references, script_symbols
 from mclink.script import ast
+from mclink.script.names import names_read, script_symbols
 
 STV = {"default": 0, "internal": 1, "hidden": 2, "protected": 3}
 STV_HIDDEN = 2
@@ -26,7 +26,8 @@ def define_symbols(link):
     """Define symbols"""
     if not link.options.relocatable:
         define_linker_names(link)
-    wanted = script_references(link.script)
+    link.extra["names_read"] = names_read(link.script)
+    wanted = link.extra["names_read"][0]
     for name, how in script_symbols(link.script):
         define_script_name(link, name, how, wanted)
     if not link.options.relocatable:

@@ -8,12 +8,13 @@ from what sizing saw where a section was dropped that had an address of its own.
 from mclink._core import place, symbols
 from mclink.context import OutputSection, Run
 from mclink.elf import SHF_ALLOC, SHF_TLS, SHF_WRITE, SHT_NOBITS
-from mclink.script import ast
-from mclink.script.evaluate import (
-    ABSOLUTE, NEAREST, Environment, absolute_value, align, dot_value, evaluate, symbol_value)
 from mclink.layout.crossrefs import check_crossrefs
 from mclink.layout.regions import Regions
 from mclink.plan import Assignment, Data, Fill, Overlay
+from mclink.script import ast
+from mclink.script.evaluate import (
+    ABSOLUTE, NEAREST, Environment, absolute_value, align, dot_value, evaluate, symbol_value)
+from mclink.script.names import overlay_symbol
 
 G_PROVIDE = 4194304           # tables.pxd
 G_SCRIPT = 8388608            # tables.pxd
@@ -31,7 +32,7 @@ class Engine(Environment):
         "link", "tables", "members", "options", "program", "bodies", "by_name", "values", "known", "headers",
         "regions", "forward", "final", "places", "sized", "snapshot", "last_moved", "phase", "segment_base",
         "segment_page", "segment_end", "relro_offset", "relro_end", "relro", "current", "skipped",
-        "passed_end", "index", "page_sizes", "uses_headers", "loaded", "neighbours", "asked")
+        "passed_end", "index", "page_sizes", "uses_headers", "loaded", "neighbours", "asked", "guesses")
 
     def __init__(self, link):
         super().__init__(link.sources)
@@ -91,12 +92,14 @@ class Engine(Environment):
     def make_program(self):
         """Leave out what has no effect: unused PROVIDEs, dropped sections without assignments."""
         plan = self.link.plan
-        wanted = self.script_references(plan)
-        self.asked = sections_asked(plan)
+        wanted, self.asked = self.link.extra["names_read"]
         self.program = program = []
         for item in plan.statements:
             if type(item) is OutputSection:
                 if self.add_section(item, wanted):
+                    if self.given_address(item) and program and self.is_void(program[-1]):
+                        # The counter that the one before leaves behind is not looked at.
+                        program.pop()
                     program.append(item)
             elif type(item) is Overlay:
                 for member in item.members:
@@ -106,6 +109,13 @@ class Engine(Environment):
                 program.append(item)
             elif item[2] == "." or self.is_active(item, wanted):
                 program.append(Assignment(item))
+        while program and self.is_void(program[-1]):
+            program.pop()
+
+    def is_void(self, item):
+        """Whether an item of the program is a dropped section that does nothing but move the counter."""
+        return type(item) is OutputSection and not item.number and not self.bodies[item] \
+            and item.name not in self.asked
 
     def add_section(self, section, wanted):
         """Make the body of a section; False when it can be left out altogether."""
@@ -150,7 +160,8 @@ class Engine(Environment):
 
     def given_address(self, section):
         definition = section.definition
-        return definition is not None and definition[4] is not None
+        return definition is not None and definition[4] is not None or definition is None \
+            and not section.flags & SHF_ALLOC
 
     def is_active(self, node, wanted):
         if node[4] not in (ast.PROVIDE, ast.PROVIDE_HIDDEN):
@@ -160,36 +171,6 @@ class Engine(Environment):
             return True
         gid = symbols.lookup(self.tables, name.encode("utf-8", "surrogateescape"))
         return bool(gid and symbols.flags(self.tables, gid) & G_PROVIDE)
-
-    def script_references(self, plan):
-        """Names that expressions of the script read: a PROVIDE of one is obeyed, though the name becomes a
-        symbol only when the link asks for it."""
-        found = []
-
-        def look(node):
-            if type(node) is tuple:
-                if node[0] == ast.ASSIGN:
-                    ast.expression_names(node[3], found)
-                elif node[0] == ast.ASSERT or node[0] == ast.DATA:
-                    for part in node[2:]:
-                        ast.expression_names(part, found)
-
-        def look_section(section):
-            if section.definition is not None:
-                for part in section.definition[4:10]:
-                    ast.expression_names(part, found)
-            for item in section.statements:
-                look(item)
-
-        for item in plan.statements:
-            if type(item) is OutputSection:
-                look_section(item)
-            elif type(item) is Overlay:
-                for member in item.members:
-                    look_section(member)
-            else:
-                look(item)
-        return set(found)
 
     # -- sizing
 
@@ -234,6 +215,7 @@ class Engine(Environment):
         self.known = set()
         self.sized = set()
         self.places = {}
+        self.guesses = {}
         self.regions.reset()
 
     def size_section(self, section, overlay=None):
@@ -423,7 +405,7 @@ class Engine(Environment):
 
     def bounds(self, member):
         """__load_start_X and __load_stop_X of an overlay's section."""
-        name = "".join(c for c in member.name if c.isalnum() or c == "_")
+        name = overlay_symbol(member.name)
         for symbol, value in (("__load_start_" + name, member.lma),
                               ("__load_stop_" + name, member.lma + (member.size if member.number else 0))):
             self.values[symbol] = (value & _MASK, ABSOLUTE)
@@ -566,11 +548,14 @@ class Engine(Environment):
         return section.lma
 
     def size(self, section):
+        if not section.number:
+            return 0
         if section not in self.sized:
-            self.forward = True
-            if not section.size and section.number and self.snapshot is None:
-                return self.estimate(section)
-        return section.size if section.number else 0
+            # A guess that comes true costs no further round.
+            if section not in self.guesses:
+                self.guesses[section] = section.size or self.estimate(section)
+            return self.guesses[section]
+        return section.size
 
     def estimate(self, section):
         """The size of a section that has none yet: exact when it holds nothing but sections."""
@@ -609,6 +594,9 @@ class Engine(Environment):
 
     def moved(self):
         """Whether this round must be repeated because it used what a later one may find different."""
+        for section, size in self.guesses.items():
+            if section.size != size:
+                self.forward = True
         if not self.forward:
             self.snapshot = ()
             return False
@@ -749,27 +737,6 @@ class Engine(Environment):
                 output = next((s.number for s in reversed(nearby) if s.address <= where.address
                                and s.flags & SHF_ALLOC), nearby[0].number if nearby else 0)
             symbols.set_value(tables, gid, number + where.address & _MASK, output)
-
-
-def sections_asked(plan):
-    """Names of the output sections whose address or size the script asks for."""
-    found = set()
-
-    def look(node):
-        if type(node) is tuple and node:
-            if node[0] == "ADDR" or node[0] == "LOADADDR":
-                found.add(node[2])
-            else:
-                for part in node:
-                    look(part)
-
-    for item in plan.statements:
-        if type(item) is OutputSection:
-            if item.definition is not None:
-                look(item.definition)
-        elif type(item) is tuple:
-            look(item)
-    return found
 
 
 def _merge_bodies(statements, made):
