@@ -28,6 +28,12 @@ class Target:
         self.features = frozenset(features)
         self.packages = tuple(packages)     # Debian packages beyond requirements-apt.txt
 
+    def tls_dialect(self, descriptors):
+        """Compiler flags for TLS descriptors, or for calls of __tls_get_addr, which most compilers take by default."""
+        if self.machine == "EM_AARCH64":
+            return ["-mtls-dialect=desc" if descriptors else "-mtls-dialect=trad"]
+        return ["-mtls-dialect=gnu2"] if descriptors else []
+
     @property
     def native(self):
         return self.qemu is None

@@ -43,7 +43,7 @@ def test_model_in_executable(tc, model, mode):
     """An executable is the static end: each model must work, the dynamic ones through relaxation."""
     cflags, ldflags = EXE_MODES[mode]
     pic = "-fPIC" if model in ("global-dynamic", "local-dynamic") else cflags[0]
-    flags = ("-O1", f"-ftls-model={model}", pic)
+    flags = ("-O1", *tc.target.tls_dialect(False), f"-ftls-model={model}", pic)
     objs = [tc.c(DEFS, *flags, name="defs"), tc.c(USES, *flags, name="uses"), tc.c(MAIN, *cflags, name="main")]
     assert tc.out(tc.exe("prog", *ldflags, *objs, "-pthread")) == "ok\n"
 
@@ -52,14 +52,14 @@ def test_model_in_executable(tc, model, mode):
 @pytest.mark.parametrize("mode", EXE_MODES)
 def test_tlsdesc_in_executable(tc, mode):
     cflags, ldflags = EXE_MODES[mode]
-    flags = ("-O1", "-mtls-dialect=gnu2", "-fPIC")
+    flags = ("-O1", *tc.target.tls_dialect(True), "-fPIC")
     objs = [tc.c(DEFS, *flags, name="defs"), tc.c(USES, *flags, name="uses"), tc.c(MAIN, *cflags, name="main")]
     assert tc.out(tc.exe("prog", *ldflags, *objs, "-pthread")) == "ok\n"
 
 
 @pytest.mark.parametrize("model", MODELS[:3])
 def test_model_in_library(tc, model):
-    flags = ("-O1", f"-ftls-model={model}", "-fPIC")
+    flags = ("-O1", *tc.target.tls_dialect(False), f"-ftls-model={model}", "-fPIC")
     objs = [tc.c(DEFS, *flags, name="defs"), tc.c(USES, *flags, name="uses")]
     lib = judge(tc, "so", "libtls.so", *objs)
     assert ("DF_STATIC_TLS" in tc.elf(lib).dyn_flags()) == (model == "initial-exec")
@@ -68,7 +68,7 @@ def test_model_in_library(tc, model):
 
 @pytest.mark.needs("tlsdesc")
 def test_tlsdesc_in_library(tc):
-    flags = ("-O1", "-mtls-dialect=gnu2", "-fPIC")
+    flags = ("-O1", *tc.target.tls_dialect(True), "-fPIC")
     objs = [tc.c(DEFS, *flags, name="defs"), tc.c(USES, *flags, name="uses")]
     lib = judge(tc, "so", "libtls.so", *objs)
     assert tc.reloc("TLSDESC") in {r.type for r in tc.elf(lib).dynrelocs()}
@@ -82,7 +82,7 @@ def test_executable_uses_variables_of_a_library(tc, model, mode):
     cflags, ldflags = EXE_MODES[mode]
     lib = tc.so("libdefs.so", tc.c(DEFS, "-fPIC", name="defs"))
     pic = "-fPIC" if model == "global-dynamic" else cflags[0]
-    uses = tc.c(USES, "-O1", f"-ftls-model={model}", pic, name="uses")
+    uses = tc.c(USES, "-O1", *tc.target.tls_dialect(False), f"-ftls-model={model}", pic, name="uses")
     exe = judge(tc, "exe", "prog", *ldflags, uses, tc.c(MAIN, *cflags, name="main"), lib, ignore=UNCALLED)
     types = {r.type for r in tc.elf(exe).dynrelocs()}
     if tc.target.name == "amd64":
@@ -93,7 +93,7 @@ def test_executable_uses_variables_of_a_library(tc, model, mode):
 @pytest.mark.needs("tlsdesc")
 def test_tlsdesc_relaxes_to_initial_exec(tc):
     lib = tc.so("libdefs.so", tc.c(DEFS, "-fPIC", name="defs"))
-    uses = tc.c(USES, "-O1", "-mtls-dialect=gnu2", "-fPIC", name="uses")
+    uses = tc.c(USES, "-O1", *tc.target.tls_dialect(True), "-fPIC", name="uses")
     exe = judge(tc, "exe", "prog", uses, tc.c(MAIN, name="main"), lib)
     assert tc.reloc("TLSDESC") not in {r.type for r in tc.elf(exe).dynrelocs()}
     assert tc.out(exe) == "ok\n"
@@ -101,7 +101,7 @@ def test_tlsdesc_relaxes_to_initial_exec(tc):
 
 @pytest.mark.parametrize("dialect", ["gnu", pytest.param("gnu2", marks=pytest.mark.needs("tlsdesc"))])
 def test_dlopened_library(tc, dialect):
-    flags = ["-O1", "-fPIC"] + (["-mtls-dialect=gnu2"] if dialect == "gnu2" else [])
+    flags = ["-O1", "-fPIC", *tc.target.tls_dialect(dialect == "gnu2")]
     lib = tc.so("libtls.so", tc.c(DEFS, *flags, name="defs"), tc.c(USES, *flags, name="uses"))
     main = tc.c("""
         #include <dlfcn.h>
