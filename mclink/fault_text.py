@@ -36,7 +36,10 @@ def report_all(link, rows):
         else:
             key = diag.FAULTS.get(code)
             fields, lines = DESCRIBE.get(key, describe_relocation if fault["frag"] else describe_file)(link, fault)
-            link.diag.report(key, *lines, **Fields(fields))
+            fields.setdefault("place", files.file_name(link.tables, fault["file"]))
+            severity, text = diag.format_message(key, Fields(fields))
+            say = link.diag.warn if severity == "warning" else link.diag.error
+            say(text + "".join("\n>>> " + line for line in lines))
 
 
 class Fields(dict):
@@ -44,6 +47,13 @@ class Fields(dict):
 
     def __missing__(self, key):
         return key
+
+
+def reference_lines(link, fault_file, frag, offset):
+    """Where a reference stands, by its file alone when no section is known."""
+    if not frag:
+        return [f"referenced by {files.file_name(link.tables, fault_file)}"]
+    return places.reference_lines(link, frag, offset)
 
 
 # -- symbols
@@ -104,7 +114,7 @@ def report_discarded(link, fault, rows, seen):
         else:
             lines.append("the linker script discards that section")
     for other in same[:MOST_REFERENCES]:
-        lines += places.reference_lines(link, other[1], other[2])
+        lines += reference_lines(link, other[0], other[1], other[2])
     if len(same) > MOST_REFERENCES:
         lines.append(f"referenced {len(same) - MOST_REFERENCES} more times")
     symbol = places.named_symbol(link, file, sym, fault["gid"]).strip("'")
@@ -123,17 +133,18 @@ def describe_duplicate(link, fault):
 def describe_relocation(link, fault):
     """Fields and lines of a fault about one relocation."""
     file, gid, sym = fault["file"], fault["gid"], fault["sym"]
-    if not sym and not gid:
+    if not sym and not gid and fault["frag"]:
         sym = inspect.relocation_symbol(link.tables, fault["frag"], fault["offset"], fault["type"])
     symbol = places.named_symbol(link, file, sym, gid)
     fields = dict(fault, file=files.file_name(link.tables, file), number=fault["value"], symbol=symbol,
-                  place=places.short_place(link, fault["frag"], fault["offset"]),
                   type=link.target.reloc_name(fault["type"]))
+    if fault["frag"]:
+        fields["place"] = places.short_place(link, fault["frag"], fault["offset"])
     lines = []
     definer = places.definer(link, gid)
     if definer:
         lines.append(f"defined in {definer}")
-    lines += places.reference_lines(link, fault["frag"], fault["offset"])
+    lines += reference_lines(link, file, fault["frag"], fault["offset"])
     return fields, lines
 
 
