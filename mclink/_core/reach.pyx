@@ -178,8 +178,9 @@ def collect(Tables tables, gids, named, bint keep_exported=False):
             if c.frag_state[frag] & STATE_KEEP:
                 mark_fragment(&m, frag)
         for gid in range(1, c.nglobals):
-            if c.gflags[gid] & (G_KEEP | G_EXPORT) or (keep_exported and not c.gflags[gid] & G_FORCED_LOCAL and
-                                                       c.globals[gid].visibility in (STV_DEFAULT, STV_PROTECTED)):
+            if c.gflags[gid] & (G_KEEP | G_EXPORT) or (keep_exported and c.gflags[gid] & G_FORCED_LOCAL == 0 and
+                                                       (c.globals[gid].visibility == STV_DEFAULT or
+                                                        c.globals[gid].visibility == STV_PROTECTED)):
                 mark_fragment(&m, c.globals[gid].frag)
                 if m.nnamed and c.gmark[gid]:
                     mark_named(&m, gid)
