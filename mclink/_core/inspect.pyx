@@ -141,7 +141,7 @@ def group_of(Tables tables, uint32_t id, uint32_t index):
         if f.group_gids[k] == 0:
             continue
         s = &f.shdrs[f.groups[k]]
-        for i in range(1, <uint32_t>(s.sh_size // 4)):
+        for i in range(1, group_words(s)):
             if load32(f.data + s.sh_offset + 4 * <uint64_t>i, f.flags & FILE_SWAP != 0) == index:
                 return f.group_gids[k], c.globals[f.group_gids[k]].group_file
     return None

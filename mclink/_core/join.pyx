@@ -5,7 +5,7 @@ given; so a partition is filled in file order whatever the number of threads, an
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, calloc, realloc, free
-from libc.string cimport strlen, memchr
+from libc.string cimport strlen, strncmp, memchr
 from mclink._core.elf cimport *
 from mclink._core.fault cimport *
 from mclink._core.hash cimport hash_bytes, hash_name, key_length
@@ -152,7 +152,8 @@ cdef uint32_t intern_serial(Tables tables, const char* name, size_t length) exce
 
 
 cdef int join_groups(Tables tables, uint32_t id) except -1:
-    """Finds the gid of each COMDAT signature of a file."""
+    """Finds the gid of each COMDAT signature of a file. That of .gnu.linkonce.t.F is F, so that it meets the groups
+    of newer compilers; other .gnu.linkonce sections meet those of the same name only."""
     cdef Columns* c = &tables.c
     cdef File* f = &c.files[id]
     cdef uint32_t k, symbol, flags
@@ -162,6 +163,13 @@ cdef int join_groups(Tables tables, uint32_t id) except -1:
     cdef uint32_t section
     for k in range(f.ngroups):
         s = &f.shdrs[f.groups[k]]
+        if s.sh_type != SHT_GROUP:
+            name = f.shstrtab + s.sh_name
+            if strncmp(name, b".gnu.linkonce.t.", 16) == 0:
+                name += 16
+            f.group_gids[k] = intern_serial(tables, name, strlen(name))
+            f = &c.files[id]
+            continue
         flags = 0
         if f.flags & FILE_SWAP:
             flags = (f.data + s.sh_offset)[3]

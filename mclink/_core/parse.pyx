@@ -272,6 +272,8 @@ cdef bint read_object(Columns* c, uint32_t id) noexcept nogil:
             ngroups += 1
         elif s.sh_type == SHT_REL or s.sh_type == SHT_CREL:
             f.flags |= FILE_REL
+        if is_linkonce(f, s):
+            ngroups += 1
         if s.sh_flags & SHF_COMPRESSED:
             f.flags |= FILE_COMPRESSED
         # The name is looked at only where its address range makes it cheap: the notes GNU tools add
@@ -328,8 +330,18 @@ cdef inline bint memcmp_prefix(const char* text, const char* prefix) noexcept no
     return True
 
 
+cdef inline bint is_linkonce(const File* f, const Shdr* s) noexcept nogil:
+    """True for .gnu.linkonce.*, the COMDAT of old compilers and of glibc's i386 assembler files: a section by itself."""
+    cdef const char* name
+    if not s.sh_flags & SHF_ALLOC or s.sh_flags & SHF_GROUP:
+        return False
+    name = f.shstrtab + s.sh_name
+    return name[0] == c'.' and name[1] == c'g' and memcmp_prefix(name, b".gnu.linkonce.")
+
+
 cdef bint read_groups(Columns* c, uint32_t id, uint32_t count) noexcept nogil:
-    """Lists the section groups and checks their members (gABI chapter 4, section groups)."""
+    """Lists the section groups and checks their members (gABI chapter 4, section groups). A .gnu.linkonce section
+    is listed as well: a group that consists of itself."""
     cdef File* f = &c.files[id]
     cdef uint32_t i, k, n = 0, member
     cdef Shdr* s
@@ -341,6 +353,9 @@ cdef bint read_groups(Columns* c, uint32_t id, uint32_t count) noexcept nogil:
     for i in range(1, f.shnum):
         s = &f.shdrs[i]
         if s.sh_type != SHT_GROUP:
+            if is_linkonce(f, s):
+                f.groups[n] = i
+                n += 1
             continue
         if s.sh_size < 4 or s.sh_size % 4 or s.sh_info == 0 or s.sh_info >= f.nsyms or \
                 s.sh_link != f.symtab_index or f.syms[s.sh_info].st_name >= f.strtab_size:

@@ -5,9 +5,10 @@ Every record's size and place is known before one is written, so any thread may 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, calloc, free
 from libc.string cimport memset
-from mclink._core.bytes cimport store32, store64
+from mclink._core.bytes cimport in_range, store32, store64
 from mclink._core.elf cimport *
-from mclink._core.ops cimport Ops, V_SKIP, V_ARCH
+from mclink._core.formula cimport store_field
+from mclink._core.ops cimport Ops, RelocType
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport *
 
@@ -21,6 +22,8 @@ cdef struct Emit:            # one relocation section being written
     uint64_t count           # fragments
     uint8_t* out             # first byte of the section in memory
     uint64_t base            # added to offsets: 0 for a final link, -address for -r
+    uint8_t* contents        # -r without addends in the records: first byte of the output section, else NULL
+    uint64_t address         # of the output section
     const uint32_t* local_index # new symbol index of each local, by file
     const uint64_t* local_base # first element of each live file in local_index
     const uint32_t* global_index # new symbol index by gid
@@ -87,7 +90,20 @@ cdef void emit_fragment(Emit* e, uint32_t frag, uint64_t first) noexcept nogil:
             gid = f.gids[r.r_sym - f.first_global]
             sym = e.global_index[gid]
         put_record(c, out, c.frag_addr[frag] + r.r_offset + e.base, r.r_type, sym, addend)
+        if e.contents != NULL and addend != r.r_addend:
+            store_addend(e, g, r, e.contents + (c.frag_addr[frag] - e.address), addend)
         out += step
+
+
+cdef void store_addend(Emit* e, const Fragment* g, const Rela* r, uint8_t* start, int64_t addend) noexcept nogil:
+    """REL: the addend has changed with the symbol, and stands in the field."""
+    cdef const Ops* ops = <const Ops*>e.c.ops
+    cdef const RelocType* t
+    if r.r_type >= ops.ntypes or g.data == NULL:
+        return
+    t = &ops.types[r.r_type]
+    if t.size != 0 and in_range(r.r_offset, t.size, g.size):
+        store_field(e.c, ops, t, start + r.r_offset, addend)
 
 
 cdef void emit_unit(void* context, int64_t index, int thread) noexcept nogil:
@@ -120,12 +136,12 @@ def record_bytes(Tables tables):
     return record_size(&tables.c)
 
 
-def write_records(Tables tables, runs, size_t out, bint relative, uint64_t address, indices, section_symbols,
-                  section_addresses):
+def write_records(Tables tables, runs, size_t out, bint relative, uint64_t address, size_t contents, indices,
+                  section_symbols, section_addresses):
     """Writes the relocation section of one output section to address `out`.
 
     runs: (address of fragment ids, count) pairs; relative: offsets count from the section (-r), whose address is
-    `address`; indices: SymbolTable.index_tables(); section_symbols, section_addresses: lists by output number."""
+    `address`; contents: address of the output section's bytes, 0 for none; indices: SymbolTable.index_tables(); section_symbols, section_addresses: lists by output number."""
     cdef Columns* c = &tables.c
     cdef Emit e
     cdef uint64_t n = 0, i, k = 0, total = 0
@@ -159,6 +175,8 @@ def write_records(Tables tables, runs, size_t out, bint relative, uint64_t addre
     e.count = n
     e.out = <uint8_t*>out
     e.base = <uint64_t>0 - address if relative else 0
+    e.address = address
+    e.contents = <uint8_t*>contents if relative and not c.rela else NULL
     e.local_index = <const uint32_t*><size_t>indices[0]
     e.local_base = <const uint64_t*><size_t>indices[1]
     e.global_index = <const uint32_t*><size_t>indices[2]
@@ -184,7 +202,7 @@ def live_groups(Tables tables):
         f = &c.files[c.live[k]]
         for j in range(f.ngroups):
             frag = f.frag_base + f.groups[j]
-            if c.frag_state[frag] & STATE_DISCARDED:
+            if c.frag_state[frag] & STATE_DISCARDED or f.shdrs[f.groups[j]].sh_type != SHT_GROUP:
                 continue
             s = &f.shdrs[f.groups[j]]
             p = f.data + s.sh_offset

@@ -123,7 +123,8 @@ cdef void define_common(Columns* c, uint32_t id, uint32_t index, uint32_t gid) n
 
 
 cdef void discard_groups(Columns* c, uint32_t id) noexcept nogil:
-    """COMDAT: the first file with a signature owns it; the members of later groups are dropped."""
+    """COMDAT: the first file with a signature owns it; the members of later groups (a .gnu.linkonce section is its
+    own member) are dropped."""
     cdef File* f = &c.files[id]
     cdef uint32_t k, i, member
     cdef Shdr* s
@@ -137,7 +138,7 @@ cdef void discard_groups(Columns* c, uint32_t id) noexcept nogil:
             g.group_file = id
             continue
         c.frag_state[f.frag_base + f.groups[k]] |= STATE_DISCARDED
-        for i in range(1, <uint32_t>(s.sh_size // 4)):
+        for i in range(1, group_words(s)):
             member = load32(f.data + s.sh_offset + 4 * <uint64_t>i, f.flags & FILE_SWAP != 0)
             c.frag_state[f.frag_base + member] |= STATE_DISCARDED
 
@@ -360,7 +361,9 @@ def walk_shared(Tables tables, uint32_t id, bint indirect, extra=()):
                     c.globals[gid].state = SYM_UNDEF_WEAK if s.st_info >> 4 == STB_WEAK else SYM_UNDEF
                     c.globals[gid].file = id
                     c.globals[gid].sym = f.first_global + i
-                    set_undefined_mark(c, gid)
+                    # A reference to a version asks for a library: no archive answers it, as in GNU ld.
+                    if f.versyms == NULL or f.versyms[f.first_global + i] & 0x7fff <= 1:
+                        set_undefined_mark(c, gid)
                 continue
             if f.versyms != NULL and f.versyms[f.first_global + i] & VERSYM_HIDDEN:
                 continue

@@ -19,6 +19,9 @@ def compress_sections(link, write_section):
     `write_section(link, output, address)` writes a section's contents into memory. Sets `compressed`, the
     contents with their header, and SHF_COMPRESSED or the name .zdebug_*."""
     from mclink._core import image
+    if link.options.relocatable and not link.target.data.RELA:
+        # Addends that stand in the fields are written with the relocation sections, which come later.
+        return
     for output in link.outputs:
         style, level = choose_style(link.options, output)
         if style == "none":

@@ -88,7 +88,8 @@ def write_relocations(link, out, relocations, section_symbols):
     for section in relocations:
         output = section.info
         relocs.write_records(link.tables, member_runs(link, output), out.address + section.offset,
-                             link.options.relocatable, output.address, indices, section_symbols, addresses)
+                             link.options.relocatable, output.address,
+                             out.address + output.offset if output.file_size else 0, indices, section_symbols, addresses)
     order = "big" if link.target.data.BIG_ENDIAN else "little"
     for section, (flags, gid, file, sym, _) in link.extra.get("groups", ()):
         if gid:
