@@ -80,7 +80,7 @@ class Toolchain:
         if name in ("gcc", "g++"):
             return [f"{self.target.triple}-{name}", *self.target.cflags]
         clang = {"clang": "clang-19", "clang++": "clang++-19"}[name]
-        return [clang, *self.target.cflags] if self.target.native else [clang, f"--target={self.target.triple}", *self.target.cflags]
+        return [clang, *self.target.cflags] if self.target.name == "amd64" else [clang, f"--target={self.target.triple}", *self.target.cflags]
 
     def write(self, name, data):
         """Write a text or binary file into the test's folder and return its path."""
