@@ -6,10 +6,9 @@ import sys
 from mclink import __version__
 from mclink.diag import LinkError
 from mclink.options.table import load_all
+from mclink.target import EMULATIONS, FORMATS
 
-# Emulations and BFD names of the formats that can be linked, in the order of --help and -V.
-EMULATIONS = ("elf_x86_64",)
-FORMATS = ("elf64-x86-64",)
+# Emulations and BFD names of the formats that can be linked, in the order of --help and -V: rows of the registry.
 
 # Configure scripts read the release of GNU ld whose behaviour is offered from the first line.
 COMPATIBLE = "2.40"

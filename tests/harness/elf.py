@@ -8,6 +8,10 @@ from elftools.elf.enums import ENUM_DT_FLAGS, ENUM_DT_FLAGS_1
 from elftools.elf.descriptions import describe_reloc_type
 from elftools.elf.relocation import RelrRelocationSection, RelocationSection
 
+#: dynamic relocations of AArch64 that pyelftools names otherwise, and NONE
+_AARCH64 = {0: "R_AARCH64_NONE", 1028: "R_AARCH64_TLS_DTPMOD", 1029: "R_AARCH64_TLS_DTPREL", 1030: "R_AARCH64_TLS_TPREL",
+            1031: "R_AARCH64_TLSDESC", 1032: "R_AARCH64_IRELATIVE"}
+
 Symbol = namedtuple("Symbol", "name value size type bind vis shndx version hidden")
 Symbol.defined = property(lambda s: s.shndx != "SHN_UNDEF")
 Section = namedtuple("Section", "name index type flags addr offset size link info align entsize")
@@ -239,9 +243,18 @@ class Elf:
         rows = []
         for r in table.iter_relocations():
             sym = symbols.get_symbol(r["r_info_sym"]) if symbols is not None and r["r_info_sym"] else None
-            rows.append(Reloc(r["r_offset"], describe_reloc_type(r["r_info_type"], self._elf), sym.name if sym else "",
+            rows.append(Reloc(r["r_offset"], self.reloc_type(r["r_info_type"]), sym.name if sym else "",
                               r["r_addend"] if r.is_RELA() else None, sym["st_value"] if sym else 0))
         return rows
+
+    @property
+    def machine(self):
+        return self._elf["e_machine"]
+
+    def reloc_type(self, number):
+        """Name of a relocation type; pyelftools has other names for the dynamic ones of AArch64 than aaelf64."""
+        own = _AARCH64.get(number) if self.machine == "EM_AARCH64" else None
+        return own or describe_reloc_type(number, self._elf)
 
     def dynrelocs(self):
         """All the dynamic relocations: of .rel[a].dyn, then .rel[a].plt (or .rel[a].iplt)."""

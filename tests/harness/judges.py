@@ -37,12 +37,25 @@ _FREE_TAGS = {"DT_NULL"}
 Facts = namedtuple("Facts", "type interp needed soname tags flags dynsyms verneed verdef relocs segments properties")
 
 
+def _without_spare_entries(relocs):
+    """GNU ld's AArch64 gives a function whose address stands in data a PLT slot that nothing uses, and a program
+    without PIC the PLT entry as its address: words that name such a symbol tell nothing."""
+    named = {symbol for type, symbol in relocs if type == "R_AARCH64_ABS64" and symbol}
+    slots = {symbol for type, symbol in relocs if type == "R_AARCH64_JUMP_SLOT"}
+    return {(type, symbol) for type, symbol in relocs
+            if not (type == "R_AARCH64_JUMP_SLOT" and symbol in named | {"__gxx_personality_v0"})
+            and not (type == "R_AARCH64_ABS64" and (symbol in slots or symbol.startswith(("_ZTI", "__gxx_personality"))))}
+
+
 def facts(path, libs_are_files=True):
     """Everything about a dynamic output that does not depend on addresses."""
     e = Elf(path)
     needed = [n.rsplit("/", 1)[-1] for n in e.needed] if libs_are_files else e.needed
     dynsyms = {(s.name, s.version, s.hidden, s.defined, s.bind, s.type, s.vis) for s in e.dynsyms if s.name}
-    relocs = {(r.type, r.symbol) for r in e.dynrelocs()}
+    # GNU ld leaves entries without meaning behind where it has counted too many.
+    relocs = {(r.type, r.symbol) for r in e.dynrelocs() if not r.type.endswith("_NONE")}
+    if e.machine == "EM_AARCH64":
+        relocs = _without_spare_entries(relocs)
     if e.relr():
         relocs.add(("RELR", ""))
     return Facts(

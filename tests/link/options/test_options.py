@@ -253,5 +253,5 @@ def test_through_fuse_ld(tc):
     entry.symlink_to(tc.linker.path)
     obj = tc.c("#include <stdio.h>\nint main(void) { puts(\"x\"); }")
     env = clean_env(PATH=f"{entry.parent}:{os.environ['PATH']}")
-    run_command(["clang-19", "-fuse-ld=mclink", obj, "-o", tc.dir / "prog"], env=env)
+    run_command([*tc.driver("clang"), "-fuse-ld=mclink", obj, "-o", tc.dir / "prog"], env=env)
     assert tc.out(tc.dir / "prog") == "x\n"
