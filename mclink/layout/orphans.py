@@ -59,10 +59,15 @@ def place_orphans(link, members, describe):
         section.statements.append(orphan.run)
         describe(section)
         placer.note_traits(section)
+    if placer is not None:
+        placer.insert_waiting()
 
 
 class _Placer:
-    """The statements of the plan while orphans are put between them."""
+    """The statements of the plan while orphans are put between them.
+
+    Under -r there are hundreds of thousands: those that follow the last one of their place wait beside the
+    plan and are inserted together."""
 
     def __init__(self, link, members):
         self.link = link
@@ -72,6 +77,7 @@ class _Placer:
         self.alone = link.options.unique is not None and not link.options.unique
         self.relocatable = link.options.relocatable
         self.last = {}              # place -> last section put there
+        self.waiting = {}           # place -> (section of the plan, sections to insert behind it)
         self.traits = {}            # id(section) -> traits, for sections with contents
         self.types = {}             # id(section) -> sh_type of its members, for the same
         self.idle = {}              # id(section) -> traits of a section that is not in use
@@ -141,22 +147,42 @@ class _Placer:
         section.type = orphan.type
         section.flags = orphan.flags
         self.by_name.setdefault(section.name, []).append(section)
-        if orphan.name in self.link.options.section_start or self.is_common(orphan):
-            # GNU ld makes these two behind all that the script says.
-            place, after = None, -1
+        place = None
+        # GNU ld makes these two behind all that the script says.
+        if orphan.name not in self.link.options.section_start and not self.is_common(orphan):
+            place = self.place_of(section_traits(orphan.name, orphan.type, orphan.flags), orphan.type)[0]
+        if place is None:
+            if any(first is self.statements[-1] for first, _ in self.waiting.values()):
+                self.insert_waiting()
+            self.inherit_region(section, len(self.statements))
+            self.statements.append(section)
+            return section
+        if place in self.last and place != "note":
+            last = self.last[place]
+            if section.flags & SHF_ALLOC:
+                section.region = last.region
+            self.waiting.setdefault(place, (last, []))[1].append(section)
         else:
-            place, after = self.choose_place(orphan)
-        if orphan.type == SHT_NOTE and place == "note":
-            index = self.behind_note(after, orphan)
-        elif place in self.last:
-            index = self.statements.index(self.last[place]) + 1
-        else:
-            index = self.behind(after, place)
-        self.inherit_region(section, index)
-        self.statements.insert(index, section)
-        if place is not None:
-            self.last[place] = section
+            self.insert_waiting()
+            after = self.choose_place(orphan)
+            index = self.behind_note(after, orphan) if place == "note" else self.behind(after, place)
+            self.inherit_region(section, index)
+            self.statements.insert(index, section)
+        self.last[place] = section
         return section
+
+    def insert_waiting(self):
+        """Puts the sections that wait into the plan."""
+        if not self.waiting:
+            return
+        behind = {id(section): sections for section, sections in self.waiting.values()}
+        self.waiting = {}
+        whole = []
+        for item in self.statements:
+            whole.append(item)
+            if id(item) in behind:
+                whole += behind[id(item)]
+        self.statements[:] = whole
 
     def is_common(self, orphan):
         return orphan.name == ".bss" and load.section_name(self.link.tables, orphan.first) == "COMMON"
@@ -165,34 +191,35 @@ class _Placer:
         """An orphan goes to the memory region of the section it follows."""
         if not section.flags & SHF_ALLOC:
             return
-        for item in reversed(self.statements[:index]):
-            if type(item) is OutputSection:
-                section.region = item.region
+        while index:
+            index -= 1
+            if type(self.statements[index]) is OutputSection:
+                section.region = self.statements[index].region
                 return
 
-    def choose_place(self, orphan):
-        """(name of the place, item of the plan to put it after: None for the start, -1 for the end)."""
-        traits = section_traits(orphan.name, orphan.type, orphan.flags)
+    @staticmethod
+    def place_of(traits, type):
+        """(name of the place, name of the section that stands for it); None when it is the end."""
         if not traits & (_ALLOC | _DEBUG):
-            place, name = "nonalloc", ".comment"
-        elif not traits & _ALLOC:
-            return None, -1
-        elif traits & _LOAD and orphan.type == SHT_NOTE:
-            place, name = "note", ".interp"
-        elif not traits & (_LOAD | _CONTENTS | _TLS):
-            place, name = "bss", ".bss"
-        elif traits & _TLS:
-            place, name = "tdata", ".tdata"
-        elif traits & _WRITABLE:
-            place, name = "data", ".data"
-        elif orphan.type in (SHT_RELA, SHT_REL):
-            place, name = "rel", None
-        elif not traits & _CODE:
-            place, name = "rodata", ".rodata"
-        else:
-            place, name = "text", ".text"
-        if place in self.last and place != "note":
-            return place, None
+            return "nonalloc", ".comment"
+        if not traits & _ALLOC:
+            return None, None
+        if traits & _LOAD and type == SHT_NOTE:
+            return "note", ".interp"
+        if not traits & (_LOAD | _CONTENTS | _TLS):
+            return "bss", ".bss"
+        if traits & _TLS:
+            return "tdata", ".tdata"
+        if traits & _WRITABLE:
+            return "data", ".data"
+        if type in (SHT_RELA, SHT_REL):
+            return "rel", None
+        return ("text", ".text") if traits & _CODE else ("rodata", ".rodata")
+
+    def choose_place(self, orphan):
+        """Item of the plan to put it after, None for the start, when nothing is known of its place so far."""
+        traits = section_traits(orphan.name, orphan.type, orphan.flags)
+        name = self.place_of(traits, orphan.type)[1]
         if name is None:
             found = self.find_relocations()
         else:
@@ -201,7 +228,7 @@ class _Placer:
                 found = self.overlay_of(found)
         if found is None:
             found = self.similar(traits, orphan.type) or self.similar(traits, None)
-        return place, found
+        return found
 
     def overlay_of(self, section):
         for item in self.statements:
@@ -264,8 +291,6 @@ class _Placer:
         """Where to insert behind `after`: past the symbols that follow it, but before the location counter is
         moved for the next section if that one is allocated. At the start, the first move is left in front."""
         statements = self.statements
-        if after == -1:
-            return len(statements)
         first = after is None
         index = 0 if first else statements.index(after) + 1
         assignment = None
