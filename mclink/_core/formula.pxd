@@ -93,6 +93,8 @@ cdef inline uint64_t quantity_value(Columns* c, const File* f, const RelocType* 
         return slot_address(c, c.image.tlsld)
     if q == Q_TLSDESC:
         return slot_address(c, symbol_aux(c, f, sym).tlsdesc)
+    if q == Q_GP:
+        return c.image.gp
     if q == Q_Z:
         if sym >= f.first_global:
             return c.globals[f.gids[sym - f.first_global]].size

@@ -29,7 +29,8 @@ cdef enum:                   # RelocType.quantity
     Q_TPOFF = 12             # its offset from the thread pointer
     Q_TLSDESC = 13           # address of its TLS descriptor
     Q_TLSCALL = 14           # marks the call through a descriptor; writes nothing
-    Q_COUNT = 15
+    Q_GP = 15                # Image.gp itself; the symbol does not matter
+    Q_COUNT = 16
 
 cdef enum:                   # RelocType.reference
     R_NONE = 0               # nothing
@@ -140,11 +141,13 @@ cdef struct PltStyle:        # one way to write PLTs; sizes in bytes
     uint32_t got_size        # of an entry that only jumps through its slot (.plt.got, IFUNCs)
     uint32_t push_offset     # the unresolved slot holds the address of its lazy code: entry (or lazy half) + this
     uint32_t align           # of the sections
+    uint32_t canonical_size  # of what a canonical PLT entry has in front of the code that calls use; 0: nothing
     uint32_t skip            # Aux.plt, what calls use, is this far into an entry (ARM: behind its entry for Thumb code)
     plt_writer_t header      # writes the header
     plt_writer_t entry       # writes an entry
     plt_writer_t lazy        # writes a lazy half; NULL when not split
     plt_writer_t got         # writes an entry without lazy part
+    plt_writer_t canonical   # writes the canonical_size bytes; NULL when there are none
 
 cdef struct Ops:
     RelocType* types         # [ntypes], by relocation number
@@ -152,6 +155,9 @@ cdef struct Ops:
     uint32_t word_size       # bytes of a GOT slot: 4 or 8 (8 on x32 too, whose addresses have 4)
     uint32_t got_header      # words reserved at the start of .got.plt
     uint32_t got_reserved    # words reserved at the start of .got; the first then has the address of .dynamic
+    uint32_t got_first_gp    # 1: the first reserved word of .got has Image.gp instead
+    uint32_t slot_size       # bytes of a PLT's slot; 0: word_size
+    uint32_t gotplt_is_plt   # 1: .got.plt belongs to the PLT alone, and is empty without entries
     uint32_t no_plt_got      # 1: a called symbol with a GOT slot has an ordinary PLT entry all the same
     uint32_t tlsdesc_size    # bytes of a TLS descriptor
     uint32_t dyn_symbolic    # dynamic relocation numbers: S + A in a word
@@ -160,6 +166,7 @@ cdef struct Ops:
     uint32_t dyn_jump_slot   # S into a PLT's slot, perhaps lazily
     uint32_t dyn_copy        # copies the library's data to the executable's
     uint32_t dyn_irelative   # what the resolver at load address + addend returns
+    uint32_t dyn_jump_irelative # the same for the slot of a PLT entry; 0: dyn_irelative
     uint32_t dyn_dtpmod      # module number of a thread-local symbol
     uint32_t dyn_dtpoff      # its offset in the module's TLS block
     uint32_t dyn_tpoff       # its offset from the thread pointer

@@ -47,6 +47,10 @@ cdef class OpsTable:
         if name == "word_size": o.word_size = value
         elif name == "got_header": o.got_header = value
         elif name == "got_reserved": o.got_reserved = value
+        elif name == "got_first_gp": o.got_first_gp = value
+        elif name == "slot_size": o.slot_size = value
+        elif name == "gotplt_is_plt": o.gotplt_is_plt = value
+        elif name == "dyn_jump_irelative": o.dyn_jump_irelative = value
         elif name == "no_plt_got": o.no_plt_got = value
         elif name == "arch_flags": o.arch_flags = value
         elif name == "tlsdesc_size": o.tlsdesc_size = value

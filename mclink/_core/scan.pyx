@@ -372,6 +372,9 @@ cdef uint8_t decide(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
         return V_APPLY
     if q == Q_Z:
         return V_APPLY
+    if q == Q_GP:
+        atomic_or32(&s.c.needs, NEEDS_GOT_BASE)
+        return dynamic_verdict(s, x, V_RELATIVE) if x.t.flags & TYPE_WORD and s.c.pic else V_APPLY
     return decide_tls(s, x, verdicts)
 
 
@@ -379,7 +382,7 @@ cdef bint may_refer_to_dropped(const File* f, uint32_t shndx) noexcept nogil:
     """Sections that describe code: gcc leaves entries of dropped functions in them."""
     cdef const char* name = f.shstrtab + f.shdrs[shndx].sh_name
     return strcmp(name, b".gcc_except_table") == 0 or strcmp(name, b".eh_frame") == 0 \
-        or strcmp(name, b".ARM.extab") == 0 or strcmp(name, b".toc") == 0
+        or strcmp(name, b".ARM.extab") == 0 or strcmp(name, b".toc") == 0 or strcmp(name, b".opd") == 0
 
 
 cdef uint8_t identify_local(Scan* s, Reference* x) noexcept nogil:

@@ -10,7 +10,7 @@ from libc.string cimport memset
 from mclink._core.bytes cimport store32, store64
 from mclink._core.elf cimport (
     Rela, Sym, SHN_ABS, STT_GNU_IFUNC, STT_TLS, STB_WEAK, SHF_WRITE)
-from mclink._core.ops cimport Ops, PltStyle, PltEntry, PUSH_HEADER
+from mclink._core.ops cimport Ops, PltStyle, PltEntry, PUSH_HEADER, plt_writer_t
 from mclink._core.outrec cimport relocation_size, store_relocation
 from mclink._core.tables cimport *
 
@@ -160,7 +160,8 @@ cdef int slot_words(Columns* c, const Aux* a, Word* out) noexcept nogil:
                 add_word(out, &n, SPECIAL_GOT, a.tlsdesc + word, value, WORD_PLAIN, 0, 0, 0)
     if a.gotplt >= 0:
         if a.plt_section == SPECIAL_IPLT:
-            add_word(out, &n, SPECIAL_IGOT_PLT, a.gotplt, S, WORD_IPLT, ops.dyn_irelative, 0, S)
+            add_word(out, &n, SPECIAL_IGOT_PLT, a.gotplt, S, WORD_IPLT,
+                     ops.dyn_jump_irelative if ops.dyn_jump_irelative else ops.dyn_irelative, 0, S)
         else:
             lazy = SPECIAL_PLT_LAZY if a.plt_lazy >= 0 else SPECIAL_PLT
             value = c.frag_addr[c.special[lazy]] + <uint64_t>(a.plt_lazy if a.plt_lazy >= 0 else a.plt)
@@ -304,8 +305,10 @@ cdef void place_plt(Columns* c, Aux* a, uint32_t* nplt, uint32_t* niplt) noexcep
         a.plt_section = SPECIAL_IPLT
         a.plt = <int32_t>(section.size + style.skip)
         section.size += style.got_size
+        if a.needs & NEED_CANONICAL_PLT:
+            section.size += style.canonical_size
         a.gotplt = <int32_t>c.frags[c.special[SPECIAL_IGOT_PLT]].size
-        c.frags[c.special[SPECIAL_IGOT_PLT]].size += ops.word_size
+        c.frags[c.special[SPECIAL_IGOT_PLT]].size += ops.slot_size if ops.slot_size else ops.word_size
         a.relaplt = niplt[0]
         niplt[0] += 1
         return
@@ -324,6 +327,8 @@ cdef void place_plt(Columns* c, Aux* a, uint32_t* nplt, uint32_t* niplt) noexcep
     if style.lazy_size:
         a.plt = <int32_t>(section.size + style.skip)
         section.size += style.entry_size
+        if a.needs & NEED_CANONICAL_PLT:
+            section.size += style.canonical_size
         section = &c.frags[c.special[SPECIAL_PLT_LAZY]]
         if section.size == 0:
             section.size = style.header_size
@@ -336,7 +341,7 @@ cdef void place_plt(Columns* c, Aux* a, uint32_t* nplt, uint32_t* niplt) noexcep
         section.size += style.entry_size
     section = &c.frags[c.special[SPECIAL_GOT_PLT]]
     a.gotplt = <int32_t>section.size
-    section.size += ops.word_size
+    section.size += ops.slot_size if ops.slot_size else ops.word_size
     a.relaplt = nplt[0]
     nplt[0] += 1
 
@@ -398,6 +403,8 @@ def allocate(Tables tables, bint got_referenced):
             and not (ops.got_reserved and c.dynamic_output):
         c.frags[c.special[SPECIAL_GOT_PLT]].size = 0
         c.frags[c.special[SPECIAL_GOT]].size = 0
+    if ops.gotplt_is_plt and nplt == 0 and c.special[SPECIAL_GOT_PLT]:
+        c.frags[c.special[SPECIAL_GOT_PLT]].size = 0
     for special in (SPECIAL_GOT, SPECIAL_GOT_PLT, SPECIAL_PLT, SPECIAL_PLT_GOT, SPECIAL_IPLT, SPECIAL_IGOT_PLT,
                     SPECIAL_PLT_LAZY, SPECIAL_DYNBSS, SPECIAL_DYNRELRO):
         if c.special[special] and c.frags[c.special[special]].size > 0x7fffffff:
@@ -513,6 +520,16 @@ cdef void write_word(Writer* w, const Word* word, const Aux* a) noexcept nogil:
             store_relocation(c, w.out[SPECIAL_RELA_IPLT] + row * size, &r)
 
 
+cdef inline void write_call(uint8_t* out, const PltStyle* style, plt_writer_t writer, const Aux* a,
+                            PltEntry* entry) noexcept nogil:
+    """What calls use, behind what is the symbol's address."""
+    if a.needs & NEED_CANONICAL_PLT and style.canonical_size:
+        style.canonical(out, entry)
+        out += style.canonical_size
+        entry.address += style.canonical_size
+    writer(out, entry)
+
+
 cdef void write_entry(Writer* w, const Aux* a, uint64_t header) noexcept nogil:
     """The code of one PLT entry, and of its lazy half."""
     cdef Columns* c = w.c
@@ -531,10 +548,10 @@ cdef void write_entry(Writer* w, const Aux* a, uint64_t header) noexcept nogil:
         ops.plt.got(w.out[SPECIAL_PLT_GOT] + a.plt, &entry)
     elif a.plt_section == SPECIAL_IPLT:
         entry.slot = c.frag_addr[c.special[SPECIAL_IGOT_PLT]] + <uint64_t>a.gotplt
-        ops.plt.got(w.out[SPECIAL_IPLT] + a.plt, &entry)
+        write_call(w.out[SPECIAL_IPLT] + a.plt, &ops.plt, ops.plt.got, a, &entry)
     else:
         entry.slot = c.frag_addr[c.special[SPECIAL_GOT_PLT]] + <uint64_t>a.gotplt
-        ops.plt.entry(w.out[SPECIAL_PLT] + a.plt, &entry)
+        write_call(w.out[SPECIAL_PLT] + a.plt, &ops.plt, ops.plt.entry, a, &entry)
         if a.plt_lazy >= 0 and w.out[SPECIAL_PLT_LAZY] != NULL:
             entry.address = c.frag_addr[c.special[SPECIAL_PLT_LAZY]] + <uint64_t>a.plt_lazy
             ops.plt.lazy(w.out[SPECIAL_PLT_LAZY] + a.plt_lazy, &entry)
@@ -611,7 +628,7 @@ def write_slots(Tables tables, outs):
             header_of = SPECIAL_GOT_PLT
         if writer.out[header_of] != NULL and c.frags[c.special[header_of]].size:
             # The first reserved word is the address of .dynamic; the run-time linker fills the others.
-            store_slot(c, writer.out[header_of], c.image.dynamic)
+            store_slot(c, writer.out[header_of], c.image.gp if (<const Ops*>c.ops).got_first_gp else c.image.dynamic)
         if not c.dynamic_output and writer.out[SPECIAL_RELA_IPLT] != NULL:
             for k in range(c.ndynrels):
                 store_relocation(c, writer.out[SPECIAL_RELA_IPLT] + (writer.iplt + k) * relocation_size(c),

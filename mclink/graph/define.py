@@ -38,7 +38,8 @@ def define_linker_names(link):
     """The fixed names, each only when it is referenced and undefined."""
     tables = link.tables
     link.extra["linker_names"] = defined = {}
-    for name, (visibility, type) in LINKER_NAMES.items():
+    names = {**LINKER_NAMES, **getattr(link.target.data, "LINKER_NAMES", {})}
+    for name, (visibility, type) in names.items():
         gid = symbols.lookup(tables, name)
         if gid and symbols.is_undefined(tables, gid):
             symbols.define(tables, gid, visibility, type)

@@ -117,14 +117,15 @@ def make_slot_sections(link, dynamic):
     align = sizes["align"]
     code = SHF_ALLOC | SHF_EXECINSTR
     data_flags = SHF_ALLOC | SHF_WRITE
+    own = getattr(data, "SLOT_NAMES", {})
     if dynamic:
         # GNU ld's scripts name the inputs of .rela.dyn by what they relocate; .rela.got is one of them.
         add(link, RELA_DYN, getattr(data, "RELA_DYN_NAME", name + ".got"), type, SHF_ALLOC, word, entsize)
         add(link, RELR_DYN, ".relr.dyn", SHT_RELR, SHF_ALLOC, word, word)
         add(link, RELA_PLT, name + ".plt", type, SHF_ALLOC | SHF_INFO_LINK, word, entsize)
         if split:
-            add(link, PLT_LAZY, ".plt", SHT_PROGBITS, code, align, sizes["lazy"])
-            add(link, PLT, ".plt.sec", SHT_PROGBITS, code, align, sizes["entry"])
+            add(link, PLT_LAZY, own.get(".plt", ".plt"), SHT_PROGBITS, code, align, sizes["lazy"])
+            add(link, PLT, own.get(".plt.sec", ".plt.sec"), SHT_PROGBITS, code, align, sizes["entry"])
         else:
             add(link, PLT, ".plt", SHT_PROGBITS, code, align, sizes["entry"])
         add(link, PLT_GOT, ".plt.got", SHT_PROGBITS, code, min(align, sizes["got"]), sizes["got"])
@@ -132,10 +133,11 @@ def make_slot_sections(link, dynamic):
             add(link, DYNBSS, ".dynbss", SHT_NOBITS, data_flags, 1, 0)
             add(link, DYNRELRO, ".data.rel.ro", SHT_PROGBITS, data_flags, 1, 0)
     add(link, RELA_IPLT, name + ".iplt", type, SHF_ALLOC | SHF_INFO_LINK, word, entsize)
-    add(link, IPLT, ".iplt", SHT_PROGBITS, code, align if dynamic else min(align, sizes["got"]), sizes["got"])
+    add(link, IPLT, own.get(".iplt", ".iplt"), SHT_PROGBITS, code, align if dynamic else min(align, sizes["got"]), sizes["got"])
     add(link, GOT, ".got", SHT_PROGBITS, data_flags, word, word)
-    add(link, GOT_PLT, ".got.plt", SHT_PROGBITS, data_flags, word, word)
-    add(link, IGOT_PLT, ".igot.plt", SHT_PROGBITS, data_flags, word, word)
+    for special, slots in ((GOT_PLT, ".got.plt"), (IGOT_PLT, ".igot.plt")):
+        empty = slots in getattr(data, "SLOT_NOBITS", ())
+        add(link, special, own.get(slots, slots), SHT_NOBITS if empty else SHT_PROGBITS, data_flags, word, word)
     if dynamic and link.options.unwind_info and hasattr(data, "PLT_EH_CIE"):
         add(link, PLT_EH, ".eh_frame", SHT_PROGBITS, SHF_ALLOC, word, 0)
     for command in getattr(data, "ARCH_SECTIONS", ()):
@@ -145,10 +147,10 @@ def make_slot_sections(link, dynamic):
 def choose_plt_style(link):
     """Puts the PLT style in force; True when entries are split in two sections (IBT)."""
     options = link.options
-    styles = link.target.data.PLT_STYLES
     if hasattr(link.target.data, "choose_plt"):
         link.target.ops.use_plt(link.target.data.choose_plt(link))
-        return False
+        return link.target.ops.sizes()["lazy"] != 0
+    styles = link.target.data.PLT_STYLES
     style = "plain"
     if "ibt" in styles and (options.z_ibtplt or options.z_ibt or link.extra.get("features", 0) & FEATURE_IBT):
         style = "ibt"

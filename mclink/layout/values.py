@@ -47,6 +47,10 @@ def set_image(link):
     got = got_place(link)
     if got:
         values["got"] = got[0]
+    own = getattr(link.target.data, "image_values", None)
+    if own is not None:
+        values.update(own(link, got and got[0]))
+        link.image["gp"] = values["gp"]
     dynamic = special_place(link, SPECIAL_DYNAMIC)
     if dynamic:
         values["dynamic"] = dynamic[0]
@@ -82,6 +86,9 @@ def set_linker_names(link):
                 tp, dtp = data.tls_bases(segment.address, segment.size, max(segment.align, 1))
                 places[b"_TLS_MODULE_BASE_"] = (data.tls_module_base(tp, dtp, link.options.shared),
                                                 segment.outputs[0].number)
+    own = getattr(link.target.data, "linker_values", None)
+    if own is not None:
+        places.update(own(link))
     for name, special in ((b"_GLOBAL_OFFSET_TABLE_", got_place(link)), (b"_DYNAMIC", special_place(link, SPECIAL_DYNAMIC)),
                           (b"__GNU_EH_FRAME_HDR", special_place(link, SPECIAL_EH_FRAME_HDR))):
         # Shown in .symtab though nothing refers to them, as GNU ld does.

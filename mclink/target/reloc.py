@@ -24,7 +24,7 @@ The numbers below are those of mclink/_core/ops.pxd; tests/unit/test_reloc_table
 """
 
 Q_UNKNOWN, Q_DYNAMIC, Q_NONE, Q_S, Q_L, Q_G, Q_GOT, Q_Z = range(8)
-Q_GD, Q_LD, Q_DTPOFF, Q_GOTTP, Q_TPOFF, Q_TLSDESC, Q_TLSCALL = range(8, 15)
+Q_GD, Q_LD, Q_DTPOFF, Q_GOTTP, Q_TPOFF, Q_TLSDESC, Q_TLSCALL, Q_GP = range(8, 16)
 R_NONE, R_P, R_GOT, R_PAGE, R_GP, R_GOT_PAGE, R_LOW = range(7)
 TYPE_WORD, TYPE_TLS, TYPE_BRANCH, TYPE_WRAP32, TYPE_RELAX, TYPE_NO_SYMBOL, TYPE_ANY_SYMBOL, TYPE_DIRECT = (
     1, 2, 4, 8, 16, 32, 64, 128)
@@ -54,6 +54,7 @@ FORMULAS = {
     "Low(G + GOT + A)": (Q_G, R_LOW, 0),
     "GOT + A": (Q_GOT, R_NONE, TYPE_NO_SYMBOL),
     "GOT + A - P": (Q_GOT, R_P, TYPE_NO_SYMBOL),
+    "GP + A": (Q_GP, R_NONE, TYPE_NO_SYMBOL),
     "Z + A": (Q_Z, R_NONE, TYPE_ANY_SYMBOL),
     "GD + A - P": (Q_GD, R_P, TYPE_TLS),
     "GD + A - GOT": (Q_GD, R_GOT, TYPE_TLS),

@@ -42,6 +42,8 @@ STYLES = {
     "elf32_x86_64": lambda: _x86_64("elf32_x86_64", "elf32-x86-64", "i386:x64-32",
                                     "x86_64-linux-gnux32", 32, "x32"),
     "elf_i386": _i386,
+    "elf64lppc": lambda: _elsewhere("styles_ppc64", "elf64lppc"),
+    "elf64ppc": lambda: _elsewhere("styles_ppc64", "elf64ppc"),
     "aarch64linux": lambda: _elsewhere("styles_aarch64", "aarch64linux"),
     "aarch64linuxb": lambda: _elsewhere("styles_aarch64", "aarch64linuxb"),
     "armelf_linux_eabi": lambda: _elsewhere("styles_arm", "armelf_linux_eabi"),
