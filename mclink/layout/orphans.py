@@ -119,7 +119,7 @@ class _Placer:
         file = load.fragment(self.link.tables, orphan.first)[0]
         if file == 1:
             return
-        where = files.name(self.link.tables, file)
+        where = files.file_name(self.link.tables, file)
         if self.handling == "error":
             self.link.diag.error(f"unplaced orphan section '{orphan.name}' from '{where}'")
         else:
