@@ -35,6 +35,11 @@ class Target:
         return ["-mtls-dialect=gnu2"] if descriptors else []
 
     @property
+    def comment(self):
+        """What starts a comment in the target's assembly."""
+        return {"EM_AARCH64": "//", "EM_ARM": "@"}.get(self.machine, "#")
+
+    @property
     def native(self):
         return self.qemu is None
 

@@ -161,9 +161,13 @@ class Toolchain:
 
     # -- looking at outputs
 
+    def runner(self):
+        """The command in front of a program of the target."""
+        return [] if self.target.native else [self.target.qemu, "-L", f"/usr/{self.target.triple}"]
+
     def run(self, exe, *args, check=True, env=None, stdin=None, timeout=60):
         """Run a program of the target, with the test's folder on the library path; returns its Result."""
-        prefix = [] if self.target.native else [self.target.qemu, "-L", f"/usr/{self.target.triple}"]
+        prefix = self.runner()
         full = clean_env(LD_LIBRARY_PATH=str(self.dir), **(env or {}))
         return run_command([*prefix, Path(exe).absolute(), *args], cwd=self.dir, check=check, env=full, stdin=stdin, timeout=timeout)
 

@@ -247,7 +247,7 @@ def test_orphan_sections_go_where_gnu_ld_puts_them(tc, mode):
         __attribute__((section(".bss_like,\\"aw\\",@nobits#"), used)) static int z[10];
         __attribute__((section("loose,\\"\\",@progbits#"), used)) static int n = 1;
         """
-    obj = tc.c(src, *cflags, name="orphan")
+    obj = tc.c(src.replace('#"', f'{tc.target.comment}"'), *cflags, name="orphan")
     e = tc.elf(tc.exe("prog", *ldflags, obj))
     check_image(e)
     if tc.linker.flavour in ("mclink", "bfd"):

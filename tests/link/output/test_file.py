@@ -36,7 +36,7 @@ def test_replaces_a_running_program(tc):
     sleeper = tc.c("#include <unistd.h>\n#include <stdio.h>\nint main(void) { puts(\"old\"); fflush(stdout); getchar(); puts(\"end\"); }", name="s")
     exe = tc.exe("prog", sleeper)
     import subprocess
-    with subprocess.Popen([exe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_env()) as p:
+    with subprocess.Popen([*tc.runner(), exe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_env()) as p:
         assert p.stdout.readline() == b"old\n"
         tc.exe("prog", tc.c(MAIN, name="m"))
         assert p.communicate(b"\n")[0] == b"end\n" and p.returncode == 0

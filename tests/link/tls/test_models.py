@@ -61,7 +61,8 @@ def test_tlsdesc_in_executable(tc, mode):
 def test_model_in_library(tc, model):
     flags = ("-O1", *tc.target.tls_dialect(False), f"-ftls-model={model}", "-fPIC")
     objs = [tc.c(DEFS, *flags, name="defs"), tc.c(USES, *flags, name="uses")]
-    lib = judge(tc, "so", "libtls.so", *objs)
+    # GNU ld 2.40 forgets DF_STATIC_TLS on AArch64.
+    lib = judge(tc, "so", "libtls.so", *objs, ignore=("tags", "flags") if tc.target.name == "aarch64" else ())
     assert ("DF_STATIC_TLS" in tc.elf(lib).dyn_flags()) == (model == "initial-exec")
     assert tc.out(tc.exe("prog", tc.c(MAIN, name="main"), lib)) == "ok\n"
 
@@ -70,7 +71,8 @@ def test_model_in_library(tc, model):
 def test_tlsdesc_in_library(tc):
     flags = ("-O1", *tc.target.tls_dialect(True), "-fPIC")
     objs = [tc.c(DEFS, *flags, name="defs"), tc.c(USES, *flags, name="uses")]
-    lib = judge(tc, "so", "libtls.so", *objs)
+    # GNU ld binds descriptors of AArch64 lazily, which no run-time linker does any longer.
+    lib = judge(tc, "so", "libtls.so", *objs, ignore=("tags",) if tc.target.name == "aarch64" else ())
     assert tc.reloc("TLSDESC") in {r.type for r in tc.elf(lib).dynrelocs()}
     assert tc.out(tc.exe("prog", tc.c(MAIN, name="main"), lib)) == "ok\n"
 
