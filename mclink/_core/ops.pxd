@@ -11,7 +11,7 @@ from GOT ("G + A") are the same formula with reference GOT. The strings are in m
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 from mclink._core.elf cimport Rela
-from mclink._core.tables cimport Columns, Fragment, Tables
+from mclink._core.tables cimport Columns, File, Fragment, Tables
 
 cdef enum:                   # RelocType.quantity
     Q_UNKNOWN = 0            # no such relocation type: an error in an input
@@ -125,6 +125,9 @@ cdef struct PltEntry:        # what a PLT writer needs
     uint32_t swap            # 1 when the output's byte order is not the host's
 
 cdef struct Branch:          # one branch while it is looked at whether it needs a thunk; addresses are provisional
+    const File* f            # the file that it stands in
+    const uint8_t* insn      # its bytes in the input
+    int64_t bias             # what P-relative addends add to every destination (Ops.branch_verdict), else 0
     const Rela* r            # its relocation
     const RelocType* t       # its type
     uint64_t P               # address of the field
@@ -187,9 +190,21 @@ cdef struct Ops:
     uint32_t (*choose_thunk)(const Columns* c, const Branch* b, uint32_t* landing) noexcept nogil
     # Writes the thunk of a kind at `address`; `target` is where it leads.
     void (*write_thunk)(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil
+    # Errata, in the address fixed point: the kind of veneer that the first bad sequence at or behind byte `at` of the
+    # code [0, end) of a section at `address` needs, 0 for none. `site` receives the offset of the instruction that
+    # moves into the veneer, `next` where to go on. NULL: the target has none.
+    uint32_t (*find_patch)(const Columns* c, const uint8_t* code, uint64_t at, uint64_t end, uint64_t address,
+                           uint64_t* site, uint64_t* next) noexcept nogil
+    # Moves the relocated instruction at `site` into the veneer at `out` and joins the two.
+    void (*write_patch)(uint8_t* out, uint32_t kind, uint64_t address, uint8_t* site,
+                        uint64_t site_address) noexcept nogil
+    uint64_t patch_reach     # bytes between an instruction and its veneer at most
     uint32_t thunk_sizes[16] # bytes of each kind
     uint64_t thunk_spacing   # bytes of code between two places for thunks: less than the shortest reach
     uint32_t thunk_align     # log2 of their alignment
+    uint32_t thunk_page      # log2 of what places grow by, where the offset of code in its page matters
+    uint8_t branch_verdict   # verdict of branches that apply_relaxed writes, their addend the bias of PC; 0: none
+    uint8_t thunk_verdict    # what it becomes when the branch goes to a thunk; else V_THUNK
     uint32_t arch_flags      # the target's own
     # Apply: writes what a verdict >= V_ARCH stands for.
     void (*apply_relaxed)(Place* place, uint8_t verdict) noexcept nogil

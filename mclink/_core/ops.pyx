@@ -53,6 +53,8 @@ cdef class OpsTable:
         elif name == "dyn_jump_irelative": o.dyn_jump_irelative = value
         elif name == "no_plt_got": o.no_plt_got = value
         elif name == "arch_flags": o.arch_flags = value
+        elif name == "thunk_page": o.thunk_page = value
+        elif name == "thunk_spacing": o.thunk_spacing = value
         elif name == "tlsdesc_size": o.tlsdesc_size = value
         elif name == "dyn_symbolic": o.dyn_symbolic = value
         elif name == "dyn_relative": o.dyn_relative = value

@@ -16,6 +16,7 @@ from mclink._core.tables cimport *
 
 cdef enum:
     BUCKETS = 4096           # of the table of destinations
+    IS_PATCH = 2             # Thunk.plt of a veneer: it holds the instruction at offset `addend` of fragment `file`
 
 cdef struct Pass:            # one look at all branches
     Columns* c               # the tables
@@ -70,8 +71,14 @@ cdef void find_target(Pass* p, const File* f, const Fragment* frag, uint8_t verd
 
 
 cdef inline bint reaches(const Branch* b, uint64_t target) noexcept nogil:
-    cdef int64_t distance = <int64_t>(target - b.P)
+    cdef int64_t distance = <int64_t>(target - b.P) + b.bias
     return b.t.low <= distance <= b.t.high
+
+
+cdef inline bint is_branch(const Ops* ops, uint8_t verdict) noexcept nogil:
+    """True when relocations with this verdict may be branches that go to thunks, or do."""
+    return (verdict == V_APPLY or verdict == V_DIRECT or verdict == V_THUNK
+            or (ops.branch_verdict != 0 and (verdict == ops.branch_verdict or verdict == ops.thunk_verdict)))
 
 
 cdef uint32_t need(Pass* p, const File* f, uint32_t frag_id, uint32_t index, uint8_t verdict, Branch* b,
@@ -86,7 +93,10 @@ cdef uint32_t need(Pass* p, const File* f, uint32_t frag_id, uint32_t index, uin
     if not b.t.flags & TYPE_BRANCH:
         return 0
     b.P = p.address[frag.output] + c.frag_addr[frag_id] + b.r.r_offset
-    if verdict == V_THUNK:
+    b.f = f
+    b.insn = frag.data + b.r.r_offset
+    b.bias = b.r.r_addend if ops.branch_verdict != 0 else 0
+    if verdict == V_THUNK or (ops.branch_verdict != 0 and verdict == ops.thunk_verdict):
         row = thunk_ref(c, frag_id, index).thunk
         if reaches(b, now(p, c.thunks[row].frag, c.thunks[row].offset)):
             return 0
@@ -110,7 +120,7 @@ cdef void look_at_file(void* context, int64_t index, int thread) noexcept nogil:
             continue
         for i in range(c.frags[frag].nrelocs):
             verdict = c.frags[frag].verdicts[i] if c.frags[frag].verdicts != NULL else V_APPLY
-            if verdict != V_APPLY and verdict != V_DIRECT and verdict != V_THUNK:
+            if not is_branch(<const Ops*>c.ops, verdict):
                 continue
             if need(p, f, frag, i, verdict, &b, &landing):
                 p.far[index] = 1
@@ -125,6 +135,8 @@ cdef class Thunks:
     cdef uint32_t capacity   # Thunk rows allocated
     cdef uint32_t count      # slots of thunk_refs in use
     cdef uint32_t* places    # [nplaces] FRAG_THUNK fragments in address order
+    cdef uint64_t* used      # [nplaces] bytes of each that hold thunks
+    cdef set patched         # (fragment, offset) of instructions with a veneer
     cdef uint32_t nplaces    # number of them
     cdef list verdicts       # arenas of fragments that had none (owned here)
 
@@ -132,6 +144,7 @@ cdef class Thunks:
         self.tables = tables
         self.c = &tables.c
         self.verdicts = []
+        self.patched = set()
         self.heads = <uint32_t*>calloc(BUCKETS, sizeof(uint32_t))
         if self.heads == NULL:
             raise MemoryError
@@ -139,6 +152,7 @@ cdef class Thunks:
     def __dealloc__(self):
         free(self.heads)
         free(self.places)
+        free(self.used)
         if self.c != NULL:
             free(self.c.thunks)
             free(self.c.thunk_refs)
@@ -180,6 +194,7 @@ cdef class Thunks:
         cdef Fragment* g
         cdef uint32_t id
         cdef uint32_t* grown
+        cdef uint64_t* used
         self.tables.reserve_frags(1)
         id = self.c.nfrags
         self.c.nfrags += 1
@@ -191,13 +206,19 @@ cdef class Thunks:
         g.kind = FRAG_THUNK
         g.rule = rule
         g.output = output
+        g.align_log2 = (<const Ops*>self.c.ops).thunk_align
         self.c.frag_state[id] = STATE_LIVE
         self.c.frag_addr[id] = 0
         grown = <uint32_t*>realloc(self.places, (self.nplaces + 1) * sizeof(uint32_t))
         if grown == NULL:
             raise MemoryError
         self.places = grown
+        used = <uint64_t*>realloc(self.used, (self.nplaces + 1) * sizeof(uint64_t))
+        if used == NULL:
+            raise MemoryError
+        self.used = used
         self.places[self.nplaces] = id
+        self.used[self.nplaces] = 0
         self.nplaces += 1
         return id
 
@@ -223,7 +244,7 @@ cdef class Thunks:
                         continue
                     for i in range(c.frags[frag].nrelocs):
                         verdict = c.frags[frag].verdicts[i] if c.frags[frag].verdicts != NULL else V_APPLY
-                        if verdict != V_APPLY and verdict != V_DIRECT and verdict != V_THUNK:
+                        if not is_branch(<const Ops*>c.ops, verdict):
                             continue
                         kind = need(&p, f, frag, i, verdict, &b, &landing)
                         if kind == 0:
@@ -266,23 +287,45 @@ cdef class Thunks:
     cdef uint32_t make(self, Pass* p, const File* f, const Branch* b, uint32_t kind, uint32_t via,
                        uint32_t hash) except? 0xffffffff:
         """A new thunk in the nearest place that the branch reaches."""
+        cdef int64_t place = self.nearest(p, b.P, b.t.low, b.t.high, 0)
+        cdef uint32_t row
+        cdef Thunk* t
+        if place < 0:
+            return 0
+        row = self.take(place, kind)
+        t = &self.c.thunks[row]
+        t.via = via
+        t.gid = symbol_gid(f, b.r.r_sym)
+        t.file = <uint32_t>(f - self.c.files)
+        t.sym = b.r.r_sym
+        t.addend = b.r.r_addend
+        t.plt = b.plt
+        t.next = self.heads[hash]
+        self.heads[hash] = row
+        return row
+
+    cdef int64_t nearest(self, Pass* p, uint64_t P, int64_t low, int64_t high, uint32_t output) noexcept nogil:
+        """Number of the place that is nearest to P among those at a distance of [low, high]; -1 when there is
+        none. output: of that output section only, 0 of any."""
+        cdef uint32_t i
+        cdef int64_t best = -1
+        cdef int64_t distance
+        cdef int64_t least = (<int64_t>1 << 62)
+        for i in range(self.nplaces):
+            if output and self.c.frags[self.places[i]].output != output:
+                continue
+            distance = <int64_t>(now(p, self.places[i], self.used[i]) - P)
+            if low <= distance <= high and (distance if distance > 0 else -distance) < least:
+                least = distance if distance > 0 else -distance
+                best = i
+        return best
+
+    cdef uint32_t take(self, int64_t place, uint32_t kind) except 0:
+        """A new row with room in a place."""
         cdef Columns* c = self.c
         cdef const Ops* ops = <const Ops*>c.ops
-        cdef uint32_t i, best = 0
-        cdef uint64_t at, distance, nearest = ~<uint64_t>0
         cdef Thunk* t
-        cdef Fragment* place
-        for i in range(self.nplaces):
-            place = &c.frags[self.places[i]]
-            at = now(p, self.places[i], place.size)
-            if not reaches(b, at):
-                continue
-            distance = at - b.P if at > b.P else b.P - at
-            if distance < nearest:
-                nearest = distance
-                best = self.places[i]
-        if best == 0:
-            return 0
+        cdef uint64_t size = ops.thunk_sizes[kind]
         if c.nthunks + 1 >= self.capacity:
             self.capacity = self.capacity * 2 + 256
             t = <Thunk*>realloc(c.thunks, self.capacity * sizeof(Thunk))
@@ -294,22 +337,46 @@ cdef class Thunks:
                 c.nthunks = 1
         t = &c.thunks[c.nthunks]
         memset(t, 0, sizeof(Thunk))
-        place = &c.frags[best]
-        place.align_log2 = ops.thunk_align
-        t.frag = best
-        t.offset = <uint32_t>place.size
+        t.frag = self.places[place]
+        t.offset = <uint32_t>self.used[place]
         t.kind = kind
-        t.via = via
-        t.gid = symbol_gid(f, b.r.r_sym)
-        t.file = <uint32_t>(f - c.files)
-        t.sym = b.r.r_sym
-        t.addend = b.r.r_addend
-        t.plt = b.plt
-        t.next = self.heads[hash]
-        self.heads[hash] = c.nthunks
-        place.size += (ops.thunk_sizes[kind] + (1 << ops.thunk_align) - 1) & ~<uint32_t>((1 << ops.thunk_align) - 1)
+        self.used[place] += round_up(size, ops.thunk_align)
+        c.frags[t.frag].size = round_up(self.used[place], ops.thunk_page)
         c.nthunks += 1
         return c.nthunks - 1
+
+    def patch(self, list sites, list addresses):
+        """Gives instructions veneers. sites: rows of patches.find_patches. Returns True when there were new ones.
+        An instruction that no place reaches raises OverflowError."""
+        cdef Pass p
+        cdef uint64_t* address = table_of(addresses)
+        cdef const Ops* ops = <const Ops*>self.c.ops
+        cdef uint32_t frag, row, output
+        cdef uint64_t offset
+        cdef int64_t place
+        cdef int64_t reach = <int64_t>ops.patch_reach
+        cdef bint changed = False
+        p.c = self.c
+        p.address = address
+        p.far = NULL
+        try:
+            for site in sites:
+                if site[:2] in self.patched:
+                    continue
+                frag, offset, kind = site
+                output = self.c.frags[frag].output
+                place = self.nearest(&p, now(&p, frag, offset), -reach, reach - 64, output)
+                if place < 0:
+                    raise OverflowError("no veneer in reach")
+                row = self.take(place, kind)
+                self.c.thunks[row].file = frag
+                self.c.thunks[row].addend = <int64_t>offset
+                self.c.thunks[row].plt = IS_PATCH
+                self.patched.add(site[:2])
+                changed = True
+        finally:
+            free(address)
+        return changed
 
     cdef int refer(self, uint32_t frag, uint32_t index, uint32_t row) except -1:
         """Relocation `index` of a fragment goes to a thunk from now on."""
@@ -327,7 +394,7 @@ cdef class Thunks:
             arena = bytes(c.frags[frag].nrelocs)
             self.verdicts.append(arena)
             c.frags[frag].verdicts = <uint8_t*><char*>arena
-        c.frags[frag].verdicts[index] = V_THUNK
+        c.frags[frag].verdicts[index] = (<const Ops*>c.ops).thunk_verdict or V_THUNK
         return 0
 
     cdef int grow_refs(self) except -1:
@@ -357,6 +424,10 @@ cdef class Thunks:
             t = &self.c.thunks[i]
             rows.append((t.frag, t.offset, t.kind, t.file, t.sym, t.gid, t.addend))
         return rows
+
+
+cdef inline uint64_t round_up(uint64_t size, uint32_t log2) noexcept nogil:
+    return (size + (<uint64_t>1 << log2) - 1) & ~((<uint64_t>1 << log2) - 1)
 
 
 cdef uint64_t* table_of(list addresses) except NULL:
@@ -391,6 +462,10 @@ def write(Tables tables not None, uint32_t output, uint64_t address, size_t out)
             if c.frags[t.frag].output != output:
                 continue
             at = thunk_address(c, i)
+            if t.plt == IS_PATCH:
+                target = c.frag_addr[t.file] + <uint64_t>t.addend
+                ops.write_patch(<uint8_t*>out + (at - address), t.kind, at, <uint8_t*>out + (target - address), target)
+                continue
             f = &c.files[t.file]
             if t.via:
                 target = thunk_address(c, t.via)

@@ -127,7 +127,7 @@ def make_slot_sections(link, dynamic):
             add(link, PLT_LAZY, own.get(".plt", ".plt"), SHT_PROGBITS, code, align, sizes["lazy"])
             add(link, PLT, own.get(".plt.sec", ".plt.sec"), SHT_PROGBITS, code, align, sizes["entry"])
         else:
-            add(link, PLT, ".plt", SHT_PROGBITS, code, align, sizes["entry"])
+            add(link, PLT, ".plt", SHT_PROGBITS, code, align, getattr(data, "PLT_ENTSIZE", sizes["entry"]))
         add(link, PLT_GOT, ".plt.got", SHT_PROGBITS, code, min(align, sizes["got"]), sizes["got"])
         if not link.options.shared:
             add(link, DYNBSS, ".dynbss", SHT_NOBITS, data_flags, 1, 0)
@@ -189,7 +189,11 @@ def make_property_note(link):
     word = word_size(link)
     ranges = [(1, 1, "max"), (2, 2, "or"), (0xb0000000, 0xb0007fff, "and"), (0xb0008000, 0xb000ffff, "or")]
     ranges += getattr(data, "PROPERTY_RANGES", ())
+    if hasattr(data, "report_features") and not link.options.relocatable:
+        data.report_features(link)
     properties = notes.merge_properties(link.tables, ranges)
+    if hasattr(data, "change_features"):
+        data.change_features(link, properties)
     forced = forced_properties(link)
     for key, value in forced.items():
         properties[key] = (4, properties.get(key, (4, 0))[1] | value)
@@ -211,7 +215,7 @@ def forced_properties(link):
     options = link.options
     data = link.target.data
     forced = {}
-    if not hasattr(data, "PROPERTY_FEATURES") or options.relocatable:
+    if not hasattr(data, "PROPERTY_FEATURES") or hasattr(data, "change_features") or options.relocatable:
         return forced
     bits = 0
     for wanted, bit in ((options.z_ibt, FEATURE_IBT), (options.z_shstk, FEATURE_SHSTK),

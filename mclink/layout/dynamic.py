@@ -274,7 +274,9 @@ def dynamic_tags(link, plan):
              (DT_STRSZ, dynamic.get_size(tables, special.DYNSTR)), (DT_SYMENT, 24 if word == 8 else 16)]
     if not options.shared:
         tags.append((DT_DEBUG, 0))
-    plt = [number for number in (special.RELA_PLT, special.RELA_IPLT) if number in live]
+    # Where scripts put the relocations of IFUNCs among the others, those are not for lazy binding.
+    in_dyn = getattr(link.target.data, "IPLT_IN_DYN", False)
+    plt = [number for number in (special.RELA_PLT, special.RELA_IPLT)[:1 if in_dyn else 2] if number in live]
     if plt or special.PLT in live or special.PLT_GOT in live:
         got = special.GOT_PLT if special.GOT_PLT in live else special.GOT
         if got in live:
@@ -283,9 +285,10 @@ def dynamic_tags(link, plan):
         tags += [(DT_PLTRELSZ, lambda: span(link, plt)[1]), (DT_PLTREL, DT_RELA if rela else DT_REL),
                  (DT_JMPREL, lambda: span(link, plt)[0])]
     tags += [row for row in getattr(link.target.data, "dynamic_tags", no_tags)(link)]
-    if special.RELA_DYN in live:
-        size = dynamic.get_size(tables, special.RELA_DYN)
-        tags += [(DT_RELA if rela else DT_REL, at(link, special.RELA_DYN)), (DT_RELASZ if rela else DT_RELSZ, size),
+    dyn = [number for number in (special.RELA_DYN, special.RELA_IPLT)[:2 if in_dyn else 1] if number in live]
+    if dyn:
+        tags += [(DT_RELA if rela else DT_REL, lambda: span(link, dyn)[0]),
+                 (DT_RELASZ if rela else DT_RELSZ, lambda: span(link, dyn)[1]),
                  (DT_RELAENT if rela else DT_RELENT, entsize)]
     textrel, flags = flag_tags(link)
     tags += textrel

@@ -29,6 +29,7 @@ TLS_VARIANT = 1
 TCB_SIZE = 8
 GOT_HEADER = 3
 GOT_IS_PLT = True
+PLT_ENTSIZE = 4             # sh_entsize, as GNU ld has it
 IPLT_IN_DYN = True          # relocations of IFUNCs stand in .rel.dyn
 OUTPUT_FORMAT = "elf32-littlearm"
 
@@ -79,7 +80,7 @@ FIELDS = dict(
 
 RELOCS = (
     # no  name                        formula              field    relax
-    (0,   "R_ARM_NONE",               "none",              "none"),
+    (0,   "R_ARM_NONE",               "depends",           "none"),
     (1,   "R_ARM_PC24",               "L + A - P",         "a24",   "branch"),
     (2,   "R_ARM_ABS32",              "S + A",             "w32"),
     (3,   "R_ARM_REL32",              "S + A - P",         "w32"),
@@ -188,12 +189,13 @@ RELOCS = (
     (160, "R_ARM_IRELATIVE",          "dynamic",           "none"),
 )
 
-SYMBOLIC = (2, 38, 55, 95, 108)    # types that fill a word and may become dynamic relocations
+SYMBOLIC = (2, 38, 55, 95)    # types that fill a word and may become dynamic relocations
 
 CONSTANTS = {
     "word_size": WORD,
     "got_header": GOT_HEADER,
     "tlsdesc_size": 8,
+    "no_plt_got": 1,        # what has a GOT slot gets a lazy slot besides, as in GNU ld
     "dyn_symbolic": 2,
     "dyn_relative": 23,
     "dyn_glob_dat": 21,
@@ -208,6 +210,22 @@ CONSTANTS = {
 
 PLT_STYLES = {"plain": 0, "long": 1}
 SEGMENTS = ((".ARM.exidx", 0x70000001),)    # PT_ARM_EXIDX: where the unwinder finds the table
+
+
+def THUNKS(link):
+    """Veneers are looked for in every link: they also change the instruction set."""
+    return True
+
+
+def ERRATA(link):
+    """No errata of this family are worked around by patches."""
+    return 0
+
+
+def prepare_layout(link):
+    """.ARM.exidx: its entries cover all code."""
+    from mclink.target.arm_exidx import arrange_tables
+    arrange_tables(link)
 
 
 def merge_inputs(link):

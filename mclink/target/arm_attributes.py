@@ -286,6 +286,29 @@ def _merge_arguments(out, a, b, name, first, diag):
                    else f"{first} uses iWMMXt register arguments, {name} does not")
 
 
+# What veneers and NOPs may be made of; keep in step with _core.arch.arm.
+ARCH_BLX, ARCH_THUMB2, ARCH_M, ARCH_BL24, ARCH_MOVW, ARCH_NOP = 1, 2, 4, 8, 16, 32
+
+
+def arch_flags(arch, profile):
+    """ARCH_* bits of an architecture (Tag_CPU_arch) and a profile (Tag_CPU_arch_profile)."""
+    thumb2 = arch in (V6T2, V7, V7E_M, V8M_MAIN, V8_1M_MAIN) or arch in (V8, V8R, V9)
+    flags = 0
+    if arch in (V6_M, V6S_M, V7E_M, V8M_BASE, V8M_MAIN, V8_1M_MAIN) or profile == ord("M"):
+        flags |= ARCH_M
+    elif arch >= V5T:
+        flags |= ARCH_BLX
+        if arch in (V6K, V6KZ) or thumb2:
+            flags |= ARCH_NOP
+    if thumb2:
+        flags |= ARCH_THUMB2
+    if thumb2 or arch == V8M_BASE:
+        flags |= ARCH_MOVW
+    if thumb2 or arch in (V6_M, V6S_M, V8M_BASE):
+        flags |= ARCH_BL24
+    return flags
+
+
 def merge_attributes(link):
     """Merges the build attributes of all inputs into one section, and sets the float ABI in e_flags.
 
@@ -314,6 +337,13 @@ def merge_attributes(link):
     if out and not link.options.relocatable:
         flags |= 0x400 if out.get(VFP_ARGS) == 1 else 0x200
     link.image["e_flags"] = flags
+    flags = arch_flags(out.get(CPU_ARCH, 0), out.get(PROFILE, 0))
+    if link.options.use_blx:
+        flags |= ARCH_BLX
+    link.target.ops.set_constant("arch_flags", flags)
+    if not flags & ARCH_BL24:
+        # BL of old Thumb reaches 4 MiB.
+        link.target.ops.set_constant("thunk_spacing", 3 << 20)
     contents = write_attributes(out, order)
     if contents:
         keep_bytes(link, add(link, 0, ".ARM.attributes", SHT_ARM_ATTRIBUTES, 0, 1, 0, len(contents)), contents)

@@ -18,6 +18,7 @@ needs; the field says where the bits go and what range is legal. Letters are tho
     DTPOFF, TPOFF  offset in the module's TLS block, from the thread pointer
     TLSDESC  its descriptor               TLSCALL  mark of the call through a descriptor
     GOTDOWN  GOT slot with the TP offset counted downwards, TP - S
+    none, depends  writes nothing; the second says that the symbol is wanted all the same
     GP  MIPS _gp, PPC64 .TOC.             Page(x)  x & ~4095       Low(x)  bits inside a page
 
 The numbers below are those of mclink/_core/ops.pxd; tests/unit/test_reloc_table.py holds them equal.
@@ -34,6 +35,7 @@ FIELD_ARCH = 8
 # formula -> (quantity, reference, flags)
 FORMULAS = {
     "none": (Q_NONE, R_NONE, TYPE_NO_SYMBOL),
+    "depends": (Q_NONE, R_NONE, 0),
     "dynamic": (Q_DYNAMIC, R_NONE, 0),
     "S + A": (Q_S, R_NONE, 0),
     "S + A - P": (Q_S, R_P, 0),

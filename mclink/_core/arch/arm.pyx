@@ -14,7 +14,7 @@ from mclink._core.bytes cimport load16, load32, store16, store32
 from mclink._core.elf cimport Rela, STT_FUNC, STT_GNU_IFUNC
 from mclink._core.fault cimport FAULT_OVERFLOW, FAULT_BAD_INSTRUCTION
 from mclink._core.formula cimport (fault_value, plt_address, quantity_value, store_checked, store_field,
-                                   subtract_reference, symbol_address, symbol_aux, symbol_gid)
+                                   subtract_reference, symbol_address, symbol_aux, symbol_gid, thunk_address)
 from mclink._core.ops cimport *
 from mclink._core.tables cimport *
 
@@ -33,6 +33,33 @@ cdef enum:                   # verdicts
     A_LOAD = 18
     A_ALIGNED = 19
     A_PIECE = 20
+    A_THUNK = 21             # a call or jump to a veneer
+
+cdef enum:                   # Ops.arch_flags; keep in step with mclink.target.arm_attributes
+    ARCH_BLX = 1             # BLX, and loads of pc that change the instruction set (v5T)
+    ARCH_THUMB2 = 2          # LDR.W
+    ARCH_M = 4               # no ARM instruction set
+    ARCH_BL24 = 8            # BL of Thumb reaches 16 MiB, not 4
+    ARCH_MOVW = 16           # MOVW and MOVT in Thumb
+    ARCH_NOP = 32            # NOP in ARM
+
+cdef enum:                   # veneers
+    VENEER_ARM = 1           # ldr pc, [pc, #-4]; .word
+    VENEER_ARM_V4T = 2       # ldr ip, [pc]; bx ip; .word
+    VENEER_ARM_PIC = 3       # ldr ip, [pc, #4]; add ip, pc, ip; bx ip; .word
+    VENEER_THUMB = 4         # ldr.w pc, [pc]; .word
+    VENEER_THUMB_V4T = 5     # bx pc; nop; VENEER_ARM_V4T
+    VENEER_THUMB_PIC = 6     # bx pc; nop; VENEER_ARM_PIC
+    VENEER_V6M = 7           # push {r0, r1}; ldr r0, [pc, #4]; str r0, [sp, #4]; pop {r0, pc}; .word
+    VENEER_V7M = 8           # movw ip; movt ip; bx ip
+    VENEER_V7M_PIC = 9       # movw ip; movt ip; add ip, pc; bx ip
+    VENEER_V6M_PIC = 10      # push {r0}; ldr r0, [pc, #8]; mov ip, r0; pop {r0}; add ip, pc; bx ip; .word
+    VENEER_SAME = 11         # from here on: to a label that is Thumb because the branch is
+    VENEER_SAME_THUMB = 11
+    VENEER_SAME_PIC = 12
+    VENEER_SAME_V6M = 13
+    VENEER_SAME_V7M = 14
+    VENEER_SAME_V7M_PIC = 15
 
 cdef enum:                   # relocation numbers
     R_PC24 = 1
@@ -409,17 +436,24 @@ cdef inline bint is_thumb_branch(uint32_t type) noexcept nogil:
     return type == R_THM_CALL or type == R_THM_XPC22 or type == R_THM_JUMP24 or type == R_THM_JUMP19
 
 
-cdef void write_nop(uint8_t* loc, uint32_t type, bint swap) noexcept nogil:
+cdef void write_nop(uint8_t* loc, uint32_t type, uint32_t arch, bint swap) noexcept nogil:
     """A call of a function that does not exist (weak and undefined) does nothing."""
+    cdef uint32_t condition = load32(loc, swap) & 0xf0000000U
     if is_thumb_branch(type):
-        store_thumb(loc, 0xf3af, 0x8000, swap)
-    else:
-        # MOV r0, r0 under the condition of the branch; NOP came with ARMv6K. BLX has no condition.
-        store32(loc, 0x01a00000 | (load32(loc, swap) & 0xf0000000U if load32(loc, swap) >> 28 != 15
-                                   else 0xe0000000U), swap)
+        if arch & ARCH_THUMB2:
+            store_thumb(loc, 0xf3af, 0x8000, swap)
+        else:
+            # b.n over a nop
+            store_thumb(loc, 0xe000, 0xbf00, swap)
+        return
+    if condition == 0xf0000000U:
+        # BLX has no condition.
+        condition = 0xe0000000U
+    # NOP, or MOV r0, r0.
+    store32(loc, condition | (0x0320f000 if arch & ARCH_NOP else 0x01a00000), swap)
 
 
-cdef void apply_branch(Place* p, const Rela* r, const RelocType* t) noexcept nogil:
+cdef void apply_branch(Place* p, const Rela* r, const RelocType* t, uint8_t verdict) noexcept nogil:
     """B, BL, BLX: to the symbol or its PLT entry, in the instruction set that is there."""
     cdef Columns* c = p.c
     cdef const File* f = &c.files[p.frag.file]
@@ -429,17 +463,21 @@ cdef void apply_branch(Place* p, const Rela* r, const RelocType* t) noexcept nog
     cdef uint64_t S
     cdef int64_t distance
     cdef bint swap = c.swap != 0
-    if aux.plt >= 0:
+    if verdict == A_THUNK:
+        S = thunk_address(c, thunk_ref(c, p.frag_id, p.index).thunk)
+        state = STATE_THUMB if is_thumb_branch(r.r_type) else STATE_ARM
+    elif aux.plt >= 0:
         S = plt_address(c, aux)
         state = STATE_ARM
-        if r.r_type == R_THM_JUMP24 or r.r_type == R_THM_JUMP19:
+        if r.r_type == R_THM_JUMP24 or r.r_type == R_THM_JUMP19 or (
+                is_thumb_branch(r.r_type) and not p.ops.arch_flags & ARCH_BLX):
             # In front of an entry stands BX PC, which is its entry for Thumb code.
             S -= 4
             state = STATE_THUMB
     else:
         S = symbol_address(c, f, r.r_sym, r.r_addend)
         if gid != 0 and c.gflags[gid] & G_UNDEF_WEAK and S == 0:
-            write_nop(p.loc, r.r_type, swap)
+            write_nop(p.loc, r.r_type, p.ops.arch_flags, swap)
             return
         state = branch_state(c, f, r.r_sym, S)
         if state == STATE_THUMB:
@@ -541,8 +579,8 @@ cdef void apply_aligned(Place* p, const Rela* r, const RelocType* t) noexcept no
 cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     cdef const Rela* r = &p.frag.relocs[p.index]
     cdef const RelocType* t = &p.ops.types[r.r_type]
-    if verdict == A_BRANCH:
-        apply_branch(p, r, t)
+    if verdict == A_BRANCH or verdict == A_THUNK:
+        apply_branch(p, r, t, verdict)
     elif verdict == A_ALIGNED:
         apply_aligned(p, r, t)
     else:
@@ -558,6 +596,120 @@ cdef void fill_code(uint8_t* out, uint64_t size) noexcept nogil:
     cdef uint64_t i
     for i in range(size):
         out[i] = 0
+
+
+# ---- veneers
+
+cdef inline bint is_call(const Branch* b, bint swap) noexcept nogil:
+    """An ARM branch that may become BLX: BL without a condition, or BLX."""
+    cdef uint32_t insn = load32(b.insn, swap)
+    return insn >> 24 == 0xeb or insn >> 25 == 0x7d
+
+
+cdef uint32_t choose_veneer(const Columns* c, uint32_t arch, bint thumb, uint32_t state) noexcept nogil:
+    if not thumb:
+        if c.pic:
+            return VENEER_ARM_PIC
+        return VENEER_ARM if arch & ARCH_BLX else VENEER_ARM_V4T
+    if arch & ARCH_M:
+        if arch & ARCH_MOVW:
+            if c.pic:
+                return VENEER_SAME_V7M_PIC if state == STATE_UNKNOWN else VENEER_V7M_PIC
+            return VENEER_SAME_V7M if state == STATE_UNKNOWN else VENEER_V7M
+        if c.pic:
+            return 0 if state == STATE_UNKNOWN else VENEER_V6M_PIC
+        return VENEER_SAME_V6M if state == STATE_UNKNOWN else VENEER_V6M
+    if c.pic:
+        return VENEER_SAME_PIC if state == STATE_UNKNOWN else VENEER_THUMB_PIC
+    if arch & ARCH_THUMB2:
+        return VENEER_SAME_THUMB if state == STATE_UNKNOWN else VENEER_THUMB
+    return 0 if state == STATE_UNKNOWN else VENEER_THUMB_V4T
+
+
+cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing) noexcept nogil:
+    cdef uint32_t arch = (<const Ops*>c.ops).arch_flags
+    cdef uint32_t type = b.r.r_type
+    cdef bint thumb = is_thumb_branch(type)
+    cdef uint32_t gid = symbol_gid(b.f, b.r.r_sym)
+    cdef uint32_t state = STATE_ARM
+    cdef int64_t low = b.t.low, high = b.t.high
+    cdef int64_t distance = <int32_t><uint32_t>(b.target - b.P)
+    cdef bint changes
+    if b.t.relax != FAMILY_BRANCH:
+        return 0
+    if not b.plt:
+        if gid != 0 and c.gflags[gid] & G_UNDEF_WEAK and c.gflags[gid] & G_KIND_MASK == G_ABSOLUTE:
+            return 0
+        state = branch_state(c, b.f, b.r.r_sym, b.target - <uint64_t>b.r.r_addend)
+    elif thumb and (not arch & ARCH_BLX or type == R_THM_JUMP24 or type == R_THM_JUMP19):
+        # The entry for Thumb code.
+        distance -= 4
+        state = STATE_THUMB
+    if state == STATE_THUMB:
+        distance &= ~<int64_t>1
+    if thumb:
+        changes = state == STATE_ARM and (not arch & ARCH_BLX or type == R_THM_JUMP24 or type == R_THM_JUMP19)
+        if not arch & ARCH_BL24 and type == R_THM_CALL:
+            low, high = -0x400000, 0x3fffff
+    else:
+        changes = state == STATE_THUMB and (not arch & ARCH_BLX or not is_call(b, c.swap != 0))
+    if not changes and low <= distance <= high:
+        return 0
+    return choose_veneer(c, arch, thumb, STATE_ARM if b.plt else state)
+
+
+cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
+    """`target` counts the addend of the branch, which makes up for its PC."""
+    cdef uint32_t to = <uint32_t>target + (8 if kind <= VENEER_ARM_PIC else 4)
+    cdef uint32_t at = <uint32_t>address
+    if kind >= VENEER_SAME:
+        to |= 1
+    if kind == VENEER_ARM:
+        store32(out, 0xe51ff004U, swap)
+        store32(out + 4, to, swap)
+    elif kind == VENEER_ARM_V4T:
+        store32(out, 0xe59fc000U, swap)
+        store32(out + 4, 0xe12fff1cU, swap)
+        store32(out + 8, to, swap)
+    elif kind == VENEER_ARM_PIC:
+        store32(out, 0xe59fc004U, swap)
+        store32(out + 4, 0xe08fc00cU, swap)
+        store32(out + 8, 0xe12fff1cU, swap)
+        store32(out + 12, to - (at + 12), swap)
+    elif kind == VENEER_THUMB or kind == VENEER_SAME_THUMB:
+        store_thumb(out, 0xf8df, 0xf000, swap)
+        store32(out + 4, to, swap)
+    elif kind == VENEER_THUMB_V4T:
+        store_thumb(out, 0x4778, 0x46c0, swap)
+        store32(out + 4, 0xe59fc000U, swap)
+        store32(out + 8, 0xe12fff1cU, swap)
+        store32(out + 12, to, swap)
+    elif kind == VENEER_THUMB_PIC or kind == VENEER_SAME_PIC:
+        store_thumb(out, 0x4778, 0x46c0, swap)
+        store32(out + 4, 0xe59fc004U, swap)
+        store32(out + 8, 0xe08fc00cU, swap)
+        store32(out + 12, 0xe12fff1cU, swap)
+        store32(out + 16, to - (at + 16), swap)
+    elif kind == VENEER_V6M or kind == VENEER_SAME_V6M:
+        store_thumb(out, 0xb403, 0x4801, swap)
+        store_thumb(out + 4, 0x9001, 0xbd01, swap)
+        store32(out + 8, to, swap)
+    elif kind == VENEER_V6M_PIC:
+        store_thumb(out, 0xb401, 0x4802, swap)
+        store_thumb(out + 4, 0x4684, 0xbc01, swap)
+        store_thumb(out + 8, 0x44fc, 0x4760, swap)
+        store32(out + 12, to - (at + 12), swap)
+    else:
+        if kind == VENEER_V7M_PIC or kind == VENEER_SAME_V7M_PIC:
+            to -= at + 12
+        store_thumb(out, 0xf240, 0x0c00, swap)
+        write_thm_movw(out, to & 0xffff, swap)
+        store_thumb(out + 4, 0xf2c0, 0x0c00, swap)
+        write_thm_movw(out + 4, to >> 16, swap)
+        if kind == VENEER_V7M_PIC or kind == VENEER_SAME_V7M_PIC:
+            store_thumb(out + 8, 0x44fc, 0x4760, swap)
+        else:
+            store_thumb(out + 8, 0x4760, 0xbf00, swap)
 
 
 # ---- PLT
@@ -624,6 +776,22 @@ def connect_arm(OpsTable table not None):
     o.apply_relaxed = apply_relaxed
     o.describe_relaxed = describe_relaxed
     o.fill_code = fill_code
+    o.choose_thunk = choose_thunk
+    o.write_thunk = write_thunk
+    o.branch_verdict = A_BRANCH
+    o.thunk_verdict = A_THUNK
+    o.thunk_align = 2
+    o.thunk_spacing = 14 << 20
+    o.thunk_sizes[VENEER_ARM] = 8
+    o.thunk_sizes[VENEER_ARM_V4T] = 12
+    o.thunk_sizes[VENEER_ARM_PIC] = 16
+    o.thunk_sizes[VENEER_THUMB] = o.thunk_sizes[VENEER_SAME_THUMB] = 8
+    o.thunk_sizes[VENEER_THUMB_V4T] = 16
+    o.thunk_sizes[VENEER_THUMB_PIC] = o.thunk_sizes[VENEER_SAME_PIC] = 20
+    o.thunk_sizes[VENEER_V6M] = o.thunk_sizes[VENEER_SAME_V6M] = 12
+    o.thunk_sizes[VENEER_V6M_PIC] = 16
+    o.thunk_sizes[VENEER_V7M] = o.thunk_sizes[VENEER_SAME_V7M] = 12
+    o.thunk_sizes[VENEER_V7M_PIC] = o.thunk_sizes[VENEER_SAME_V7M_PIC] = 12
     o.write_field[0] = write_b24
     o.read_field[0] = read_b24
     o.write_field[1] = write_thm_bl
