@@ -17,7 +17,10 @@ fetch() {  # fetch PACKAGE: unpack the Debian source, patched, into ./PACKAGE
   [ -d "$1" ] && return
   if [ ! -d apt/lists/partial ]; then
     mkdir -p apt/lists/partial
-    sed -E 's/^deb /deb-src /; s/^Types:.*/Types: deb-src/' /etc/apt/sources.list /etc/apt/sources.list.d/debian.* 2>/dev/null > apt/all || true
+    # the main archive only: the other suites do not keep the sources of every version
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.* 2>/dev/null | sed -E 's/^deb /deb-src /; s/^Types:.*/Types: deb-src/' > apt/all || true
+    if grep -q '^Types:' apt/all; then awk -v RS= -v ORS='\n\n' '!/-security/' apt/all > apt/main; else grep -v -e -security apt/all > apt/main; fi
+    mv apt/main apt/all
     if grep -q '^Types:' apt/all; then mv apt/all apt/debian.sources; else mv apt/all apt/debian.list; fi
   fi
   local options=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$work/apt" -o "Dir::State::lists=$work/apt/lists" -o APT::Sandbox::User=root)

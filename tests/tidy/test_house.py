@@ -142,7 +142,7 @@ def test_targets_are_loaded_by_name_only():
 
 
 #: a machine's name, or its number compared; SHF_X86_64_LARGE and its like are names of the format
-MACHINE = re.compile(r"(?i)machine [!=]= \d|(?<![a-z])(?<!\bSH[FTN]_)(x86|i386|i686|amd64|aarch64|arm64|armv\d|cortex|riscv|mips|powerpc|ppc|sparc|s390|loongarch|em_arm|r_arm)")
+MACHINE = re.compile(r"(?i)machine [!=]= [1-9]|(?<![a-z])(?<!\bSH[FTN]_)(x86|i386|i686|amd64|aarch64|arm64|armv\d|cortex|riscv|mips|powerpc|ppc|sparc|s390|loongarch|em_arm|r_arm)")
 #: where machine names belong, and files of names that are a format's or a command line's own
 SPELLS_MACHINES = ("mclink/target/", "mclink/_core/arch/", "mclink/options/", "mclink/_core/elf.pxd", "mclink/elf.py")
 

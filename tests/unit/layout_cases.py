@@ -476,4 +476,29 @@ CASES = {
         SECTIONS { .second : { *(.init.*) } }
         INSERT AFTER .data;
     """,
+    "a name defined by the file and by the script": """
+        SECTIONS { . = 0x1000;
+        _start = DEFINED(_start) ? _start + 1 : 5;
+        dat = DEFINED(dat) ? dat : 6;
+        no = DEFINED(no) ? no : 7;
+        .text : { *(.text*) }
+        .data : { *(.data*) }
+        late = DEFINED(late) ? 1 : 2;
+        }
+    """,
+    "regions made of symbols": """
+        x = 0x4000;
+        MEMORY { r : ORIGIN = x, LENGTH = y }
+        SECTIONS { .text : { *(.text*) } > r
+        .rest : { *(.data* .init* .rodata* .vec .bss COMMON) } > r
+        z = ORIGIN(r) + LENGTH(r);
+        }
+        y = 0x2000;
+    """,
+    "a phdr that does not exist": """
+        SECTIONS { .text : { *(.text*) } :nosuch }
+    """,
+    "alignments that are no powers of two": """
+        SECTIONS { . = 0x1000; .text : { *(.text*) } .data : ALIGN(24) { *(.data*) } }
+    """,
 }

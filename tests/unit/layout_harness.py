@@ -36,7 +36,8 @@ class Layout:
         for name, header in zip(self.names, self.headers):
             if name and name not in TABLES:
                 offset, size = header[4], header[5]
-                contents = b"" if header[1] == SHT_NOBITS or header[2] & SHF_EXECINSTR else self.data[offset:offset + size]
+                contents = b"" if header[1] == SHT_NOBITS or header[2] & SHF_EXECINSTR \
+                    else self.data[offset:offset + size]
                 rows[name] = (header[1], header[2], header[3], size, header[8], contents)
         return rows
 

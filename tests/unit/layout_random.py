@@ -128,7 +128,8 @@ class Script:
         if kind == 0:
             return self.assignment()
         if kind == 1:
-            return self.random.choice((". = ALIGN(16);", ". += 4;", ". = . + 0x11;", ". = .;", ". = ALIGN(. != 0 ? 8 : 1);"))
+            return self.random.choice((". = ALIGN(16);", ". += 4;", ". = . + 0x11;", ". = .;",
+                                       ". = ALIGN(. != 0 ? 8 : 1);"))
         if kind == 2 and of != ".bss":
             return self.random.choice(("BYTE(1)", "SHORT(0x1234)", "LONG(.)", "QUAD(SIZEOF(.text) + 1)"))
         return self.pattern(of)

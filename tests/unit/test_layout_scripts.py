@@ -104,6 +104,38 @@ nop
 .section .note.GNU-stack, "", @progbits
 """
 
+TLS = r"""
+.globl _start
+.text
+_start: nop
+.section .tdata, "awT"
+.p2align 2
+.long 1
+.section .tbss, "awT", @nobits
+.p2align 6
+.skip 4
+.data
+.long 3
+.section .note.GNU-stack, "", @progbits
+"""
+
+FOLLOWERS = r"""
+.globl _start
+.section .text.b, "ax"
+fb: nop
+.section places, "ao", @progbits, .text.b
+.quad fb
+.section .text.a, "ax"
+fa: nop
+.section places, "ao", @progbits, .text.a
+.quad fa
+.text
+_start: nop
+.section places, "ao", @progbits, .text
+.quad _start
+.section .note.GNU-stack, "", @progbits
+"""
+
 OPTIONS = (
     (), ("-z", "noseparate-code"), ("-N",), ("-n",), ("--sort-section=name",), ("--sort-section=alignment",),
     ("-Ttext", "0x50000"), ("-Ttext=0",), ("--orphan-handling=discard",), ("--unique",),
@@ -120,6 +152,8 @@ def bench(tmp_path_factory):
     bench.assemble("n", SECOND)
     bench.assemble("notes", NOTES)
     bench.assemble("many", MANY)
+    bench.assemble("tls", TLS)
+    bench.assemble("followers", FOLLOWERS)
     return bench
 
 
@@ -178,6 +212,16 @@ def test_orphans_of_every_kind(bench, options):
 ), ids=lambda script: script[:40])
 def test_orphans_among_statements(bench, script):
     agree(bench, ["-T", bench.write("script.lds", f"SECTIONS {{ . = 0x10000; {script} }}"), "many.o"])
+
+
+@pytest.mark.parametrize("options", ((), ("-z", "norelro"), ("-N",), ("-z", "noseparate-code")), ids=" ".join)
+def test_the_tls_block_starts_aligned_to_all_of_it(bench, options):
+    agree(bench, [*options, "tls.o"])
+
+
+def test_link_order_follows_the_sections_it_describes(bench):
+    script = "SECTIONS { . = 0x1000; .text : { *(.text.a) *(.text) *(.text.b) } }"
+    agree(bench, ["-T", bench.write("script.lds", script), "followers.o"])
 
 
 def test_an_unknown_section_has_no_address(bench):
