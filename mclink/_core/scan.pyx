@@ -256,6 +256,11 @@ cdef uint8_t decide_down(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogi
     return slot_verdict(s, x, verdicts)
 
 
+cdef inline uint8_t relaxed_slot(const Scan* s) noexcept nogil:
+    """The slot with the TP offset that relaxed sequences read: as in GNU ld, one that counts downwards if there are any."""
+    return NEED_GOT if s.ops.dyn_tpoff_down else NEED_GOTTP
+
+
 cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
     """Thread-local access. An executable knows its own TP offsets, so each model becomes the cheapest legal one."""
     cdef bint executable = not s.c.shared_output
@@ -266,7 +271,7 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
         if executable:
             verdict = relax(s, x, verdicts, RELAX_GD_IE if imported else RELAX_GD_LE)
             if verdict != 0 and imported:
-                need(s, x, NEED_GOTTP)
+                need(s, x, relaxed_slot(s))
         if verdict == 0:
             need(s, x, NEED_TLSGD)
         return verdict
@@ -314,7 +319,7 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
             report(s, x, FAULT_BAD_INSTRUCTION, 0)
             return V_SKIP
         if q == Q_TLSDESC and imported:
-            need(s, x, NEED_GOTTP)
+            need(s, x, relaxed_slot(s))
         return verdict
     if q == Q_TLSDESC:
         need(s, x, NEED_TLSDESC)
@@ -447,6 +452,15 @@ cdef bint tls_matches(Reference* x) noexcept nogil:
             or (x.f.syms[x.r.r_sym].st_info & 15) == STT_TLS)
 
 
+cdef void note_dependency(Scan* s, Reference* x) noexcept nogil:
+    """A relocation that only says that its symbol is wanted (R_ARM_NONE) keeps an imported one in .dynsym."""
+    if x.t.flags & TYPE_NO_SYMBOL or x.r.r_sym >= x.f.nsyms or x.r.r_sym < x.f.first_global:
+        return
+    x.gid = x.f.gids[x.r.r_sym - x.f.first_global]
+    if (s.c.gflags[x.gid] & G_KIND_MASK) >= G_IMPORT_DATA:
+        need(s, x, NEED_DYNSYM)
+
+
 cdef uint8_t scan_relocation(Scan* s, Reference* x, uint64_t size, uint8_t* verdicts) noexcept nogil:
     """Checks and decides relocation x.index of x.frag, whose input bytes are `size`."""
     cdef uint8_t verdict
@@ -459,6 +473,7 @@ cdef uint8_t scan_relocation(Scan* s, Reference* x, uint64_t size, uint8_t* verd
         report(s, x, FAULT_UNKNOWN_RELOC, x.r.r_type)
         return V_SKIP
     if x.t.quantity == Q_NONE:
+        note_dependency(s, x)
         return V_SKIP
     if x.t.size > size or x.r.r_offset > size - x.t.size:
         report(s, x, FAULT_BAD_RELOC_OFFSET, x.r.r_offset)

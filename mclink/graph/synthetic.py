@@ -134,10 +134,11 @@ def make_slot_sections(link, dynamic):
             add(link, DYNRELRO, ".data.rel.ro", SHT_PROGBITS, data_flags, 1, 0)
     add(link, RELA_IPLT, name + ".iplt", type, SHF_ALLOC | SHF_INFO_LINK, word, entsize)
     add(link, IPLT, own.get(".iplt", ".iplt"), SHT_PROGBITS, code, align if dynamic else min(align, sizes["got"]), sizes["got"])
-    add(link, GOT, ".got", SHT_PROGBITS, data_flags, word, word)
+    slot = data.CONSTANTS["word_size"]
+    add(link, GOT, ".got", SHT_PROGBITS, data_flags, slot, slot)
     for special, slots in ((GOT_PLT, ".got.plt"), (IGOT_PLT, ".igot.plt")):
         empty = slots in getattr(data, "SLOT_NOBITS", ())
-        add(link, special, own.get(slots, slots), SHT_NOBITS if empty else SHT_PROGBITS, data_flags, word, word)
+        add(link, special, own.get(slots, slots), SHT_NOBITS if empty else SHT_PROGBITS, data_flags, slot, slot)
     if dynamic and link.options.unwind_info and hasattr(data, "PLT_EH_CIE"):
         add(link, PLT_EH, ".eh_frame", SHT_PROGBITS, SHF_ALLOC, word, 0)
     for command in getattr(data, "ARCH_SECTIONS", ()):

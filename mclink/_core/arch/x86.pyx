@@ -50,6 +50,11 @@ cdef enum:                   # verdicts
     X_DESC_LE = 30           # lea -> mov $tpoff, r
     X_DESC_IE = 31           # lea -> mov slot(%rip), r
     X_DESC_CALL = 32         # call *(%rax) -> two-byte nop
+    X_GD_LE_X32 = 33         # x32: 15-byte sequence
+    X_GD_IE_X32 = 34
+    X_LD_LE_X32 = 35         # x32: 12 bytes
+    X_LD_LE_INDIRECT_X32 = 36 # x32: 13 bytes
+    X_DESC_CALL_X32 = 37     # call *(%eax) -> three-byte nop
 
 cdef enum:                   # relocation numbers: of the call to __tls_get_addr, and of relaxed instructions
     R_PC32 = 2
@@ -127,6 +132,18 @@ cdef bint is_large_call(const uint8_t* d) noexcept nogil:
             and (memcmp(d + 10, b"\x4c\x01\xf8", 3) == 0 or memcmp(d + 10, b"\x48\x01\xd8", 3) == 0))
 
 
+cdef uint8_t choose_gd_x32(const Fragment* frag, uint32_t index, bint le) noexcept nogil:
+    """x32 has no prefix in front of lea."""
+    cdef uint64_t o = frag.relocs[index].r_offset
+    cdef const uint8_t* d = frag.data + o
+    if o < 3 or o + 12 > frag.size or memcmp(d - 3, b"\x48\x8d\x3d", 3) != 0 or not has_partner(frag, index, o + 8, False):
+        return 0
+    if memcmp(d + 4, b"\x66\x66\x48\xe8", 4) == 0 or memcmp(d + 4, b"\x66\x48\xff\x15", 4) == 0 \
+            or memcmp(d + 4, b"\x66\x48\x67\xe8", 4) == 0:
+        return X_GD_LE_X32 if le else X_GD_IE_X32
+    return 0
+
+
 cdef uint8_t choose_gd(const Fragment* frag, uint32_t index, bint le) noexcept nogil:
     cdef uint64_t o = frag.relocs[index].r_offset
     cdef const uint8_t* d = frag.data + o
@@ -155,21 +172,21 @@ cdef uint8_t choose_ld(const Fragment* frag, uint32_t index) noexcept nogil:
     return 0
 
 
-cdef bint has_prefix(const Fragment* frag, uint64_t o, uint8_t family) noexcept nogil:
-    """True when a 64-bit prefix of the family's kind stands in front of opcode and modrm."""
+cdef bint has_prefix(const Fragment* frag, uint64_t o, uint8_t family, bint x32) noexcept nogil:
+    """True when a prefix of the family's kind stands in front of opcode and modrm: a 64-bit one, or any on x32."""
     cdef const uint8_t* d = frag.data + o
     if family == FAMILY_IE or family == FAMILY_DESC:
-        return o >= 3 and (d[-3] & 0xf8) == 0x48
+        return o >= 3 and (d[-3] & (0xf0 if x32 else 0xf8)) == (0x40 if x32 else 0x48)
     if family == FAMILY_IE_REX2 or family == FAMILY_DESC_REX2:
         return o >= 4 and d[-4] == 0xd5 and (d[-3] & 0x88) == 0x08
     # EVEX, map 4 (APX), W = 1.
     return o >= 6 and d[-6] == 0x62 and (d[-5] & 7) == 4 and (d[-4] & 0x80) != 0
 
 
-cdef uint8_t choose_ie(const Fragment* frag, const Rela* r, uint8_t family) noexcept nogil:
+cdef uint8_t choose_ie(const Fragment* frag, const Rela* r, uint8_t family, bint x32) noexcept nogil:
     cdef uint64_t o = r.r_offset
     cdef const uint8_t* d = frag.data + o
-    if o < 3 or (d[-1] & 0xc7) != 0x05 or not has_prefix(frag, o, family):
+    if o < 3 or (d[-1] & 0xc7) != 0x05 or not has_prefix(frag, o, family, x32):
         return 0
     if d[-2] == 0x03 or (d[-2] == 0x8b and family != FAMILY_IE_EVEX):
         return X_IE_LE
@@ -177,12 +194,14 @@ cdef uint8_t choose_ie(const Fragment* frag, const Rela* r, uint8_t family) noex
     return X_IE_LE if d[-2] == 0x01 and family == FAMILY_IE_EVEX else 0
 
 
-cdef uint8_t choose_desc(const Fragment* frag, const Rela* r, uint8_t family, uint32_t wish) noexcept nogil:
+cdef uint8_t choose_desc(const Fragment* frag, const Rela* r, uint8_t family, uint32_t wish, bint x32) noexcept nogil:
     cdef uint64_t o = r.r_offset
     cdef const uint8_t* d = frag.data + o
     if family == FAMILY_DESC_CALL:
+        if x32 and o <= frag.size and frag.size - o >= 3 and memcmp(d, b"\x67\xff\x10", 3) == 0:
+            return X_DESC_CALL_X32
         return X_DESC_CALL if o <= frag.size and frag.size - o >= 2 and d[0] == 0xff and d[1] == 0x10 else 0
-    if o < 3 or d[-2] != 0x8d or (d[-1] & 0xc7) != 0x05 or not has_prefix(frag, o, family):
+    if o < 3 or d[-2] != 0x8d or (d[-1] & 0xc7) != 0x05 or not has_prefix(frag, o, family, x32):
         return 0
     return X_DESC_LE if wish == RELAX_DESC_LE else X_DESC_IE
 
@@ -191,6 +210,7 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
                                uint32_t* skip) noexcept nogil:
     cdef const Rela* r = &frag.relocs[index]
     cdef uint8_t family = (<const Ops*>c.ops).types[r.r_type].relax
+    cdef uint8_t verdict
     if frag.data == NULL or wish >= RELAX_SLOT:
         return 0
     if wish <= RELAX_GOT_NUMBER:
@@ -199,13 +219,18 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
         return choose_got(frag, r, family, wish)
     if wish == RELAX_GD_LE or wish == RELAX_GD_IE:
         skip[0] = 1
+        if c.elf32:
+            return choose_gd_x32(frag, index, wish == RELAX_GD_LE)
         return choose_gd(frag, index, wish == RELAX_GD_LE)
     if wish == RELAX_LD_LE:
         skip[0] = 1
-        return choose_ld(frag, index)
+        verdict = choose_ld(frag, index)
+        if c.elf32 and verdict != 0:
+            return X_LD_LE_X32 if verdict == X_LD_LE else X_LD_LE_INDIRECT_X32 if verdict == X_LD_LE_INDIRECT else 0
+        return verdict
     if wish == RELAX_IE_LE:
-        return choose_ie(frag, r, family)
-    return choose_desc(frag, r, family, wish)
+        return choose_ie(frag, r, family, c.elf32)
+    return choose_desc(frag, r, family, wish, c.elf32)
 
 
 # ---- relaxations: doing it
@@ -291,6 +316,27 @@ cdef void apply_gd(Place* p, const Rela* r, const RelocType* t, uint64_t tpoff, 
         memcpy(start + 16, b"\x66\x0f\x1f\x44\x00\x00", 6)
 
 
+cdef void apply_x32(Place* p, const Rela* r, const RelocType* t, uint64_t tpoff, uint8_t verdict) noexcept nogil:
+    """The sequences of x32: mov %fs:0, %eax in place of the 64-bit move."""
+    cdef uint8_t* start = p.loc - 3
+    if verdict == X_DESC_CALL_X32:
+        memcpy(p.loc, b"\x0f\x1f\x00", 3)
+        return
+    if verdict == X_LD_LE_X32:
+        memcpy(start, b"\x0f\x1f\x40\x00\x64\x8b\x04\x25\x00\x00\x00\x00", 12)
+        return
+    if verdict == X_LD_LE_INDIRECT_X32:
+        memcpy(start, b"\x66\x0f\x1f\x40\x00\x64\x8b\x04\x25\x00\x00\x00\x00", 13)
+        return
+    memcpy(start, b"\x64\x8b\x04\x25\x00\x00\x00\x00", 8)
+    if verdict == X_GD_LE_X32:
+        memcpy(start + 8, b"\x48\x8d\x80", 3)
+        store_at(p, t, 8, tpoff)
+    else:
+        memcpy(start + 8, b"\x48\x03\x05", 3)
+        store_at(p, t, 8, gottp_address(p, r) - (p.P + 12))
+
+
 cdef void apply_ld(uint8_t* loc, uint8_t verdict) noexcept nogil:
     """mov %fs:0, %rax behind as many prefixes as fill the place of the call."""
     cdef uint8_t* start = loc - 3
@@ -329,6 +375,8 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     elif verdict == X_DESC_CALL:
         p.loc[0] = 0x66
         p.loc[1] = 0x90
+    else:
+        apply_x32(p, r, t, tpoff, verdict)
 
 
 cdef void describe_relaxed(const Rela* r, uint8_t verdict, Rela* out) noexcept nogil:
@@ -340,15 +388,16 @@ cdef void describe_relaxed(const Rela* r, uint8_t verdict, Rela* out) noexcept n
     elif verdict == X_MOV_IMM or verdict == X_BINOP_IMM or verdict == X_TEST_IMM:
         out.r_type = R_32 if r.r_type == R_GOTPCRELX else R_32S
         out.r_addend += 4
-    elif verdict == X_GD_IE or verdict == X_GD_IE_LARGE or verdict == X_DESC_IE:
+    elif verdict == X_GD_IE or verdict == X_GD_IE_LARGE or verdict == X_GD_IE_X32 or verdict == X_DESC_IE:
         out.r_type = R_GOTTPOFF
         if verdict != X_DESC_IE:
-            out.r_offset += 8 if verdict == X_GD_IE else 9
-    elif verdict == X_GD_LE or verdict == X_GD_LE_LARGE or verdict == X_IE_LE or verdict == X_DESC_LE:
+            out.r_offset += 9 if verdict == X_GD_IE_LARGE else 8
+    elif verdict == X_GD_LE or verdict == X_GD_LE_LARGE or verdict == X_GD_LE_X32 or verdict == X_IE_LE \
+            or verdict == X_DESC_LE:
         out.r_type = R_TPOFF32
         out.r_addend += 4
-        if verdict == X_GD_LE or verdict == X_GD_LE_LARGE:
-            out.r_offset += 8 if verdict == X_GD_LE else 9
+        if verdict == X_GD_LE or verdict == X_GD_LE_LARGE or verdict == X_GD_LE_X32:
+            out.r_offset += 9 if verdict == X_GD_LE_LARGE else 8
     else:
         out.r_type = 0
 

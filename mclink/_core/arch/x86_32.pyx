@@ -49,14 +49,15 @@ cdef enum:                   # verdicts
     X_DESC_IE = 32           # lea -> mov slot(%r), r
     X_DESC_CALL = 33         # call *(%eax) -> two-byte nop
     X_TPOFF_DOWN = 34        # TP - S + A
+    X_DESC_CALL_IE = 35      # call *(%eax) -> neg %eax
 
 cdef enum:                   # relocation numbers: of the call to ___tls_get_addr, and of relaxed instructions
     R_32 = 1
     R_PC32 = 2
     R_PLT32 = 4
     R_GOTOFF = 9
-    R_TLS_GOTIE = 16
     R_TLS_LE = 17
+    R_TLS_IE_32 = 33
     R_TLS_LE_32 = 34
     R_GOT32X = 43
 
@@ -166,7 +167,9 @@ cdef uint8_t choose_desc(const Fragment* frag, const Rela* r, uint8_t family, ui
     cdef uint64_t o = r.r_offset
     cdef const uint8_t* d = frag.data + o
     if family == FAMILY_DESC_CALL:
-        return X_DESC_CALL if o <= frag.size and frag.size - o >= 2 and d[0] == 0xff and d[1] == 0x10 else 0
+        if o > frag.size or frag.size - o < 2 or d[0] != 0xff or d[1] != 0x10:
+            return 0
+        return X_DESC_CALL if wish == RELAX_DESC_LE else X_DESC_CALL_IE
     if o < 2 or d[-2] != 0x8d or not has_base(d[-1]):
         return 0
     return X_DESC_LE if wish == RELAX_DESC_LE else X_DESC_IE
@@ -203,9 +206,9 @@ cdef inline void store_value(uint8_t* out, uint64_t value) noexcept nogil:
     store32(out, <uint32_t>value, False)
 
 
-cdef inline uint64_t gottp_distance(Place* p, const Rela* r) noexcept nogil:
-    """The slot with the TP offset, relative to GOT."""
-    return slot_address(p.c, symbol_aux(p.c, &p.c.files[p.frag.file], r.r_sym).gottp) - p.c.image.got
+cdef inline uint64_t slot_distance(Place* p, const Rela* r) noexcept nogil:
+    """The slot with TP - S, relative to GOT."""
+    return slot_address(p.c, symbol_aux(p.c, &p.c.files[p.frag.file], r.r_sym).got) - p.c.image.got
 
 
 cdef void use_immediate(uint8_t* loc, uint8_t opcode, uint8_t digit) noexcept nogil:
@@ -240,7 +243,7 @@ cdef void apply_got(Place* p, uint64_t S, uint8_t verdict) noexcept nogil:
 
 
 cdef void apply_gd(Place* p, const Rela* r, uint64_t tpoff, uint8_t verdict) noexcept nogil:
-    """mov %gs:0, %eax; then sub $-tpoff, %eax or add slot(%reg), %eax."""
+    """mov %gs:0, %eax; then sub $-tpoff, %eax or sub slot(%reg), %eax."""
     cdef bint sib = verdict == X_GD_LE_SIB or verdict == X_GD_IE_SIB
     cdef uint8_t* start = p.loc - 3 if sib else p.loc - 2
     cdef uint8_t base = 3 if sib else p.loc[-1] & 7
@@ -249,9 +252,9 @@ cdef void apply_gd(Place* p, const Rela* r, uint64_t tpoff, uint8_t verdict) noe
         memcpy(start + 6, b"\x81\xe8", 2)
         store_value(start + 8, 0 - tpoff)
     else:
-        start[6] = 0x03
+        start[6] = 0x2b
         start[7] = 0x80 | base
-        store_value(start + 8, gottp_distance(p, r))
+        store_value(start + 8, slot_distance(p, r))
 
 
 cdef void apply_ie(Place* p, uint64_t tpoff, uint8_t family, uint8_t verdict) noexcept nogil:
@@ -292,10 +295,13 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
         store_value(p.loc, tpoff)
     elif verdict == X_DESC_IE:
         p.loc[-2] = 0x8b
-        store_value(p.loc, gottp_distance(p, r))
+        store_value(p.loc, slot_distance(p, r))
     elif verdict == X_DESC_CALL:
         p.loc[0] = 0x66
         p.loc[1] = 0x90
+    elif verdict == X_DESC_CALL_IE:
+        p.loc[0] = 0xf7
+        p.loc[1] = 0xd8
     elif verdict == X_TPOFF_DOWN:
         store_value(p.loc, p.c.image.tp - S + <uint64_t>r.r_addend)
 
@@ -314,13 +320,14 @@ cdef void describe_relaxed(const Rela* r, uint8_t verdict, Rela* out) noexcept n
         out.r_type = R_TLS_LE_32
         out.r_offset += 6 if verdict == X_GD_LE else 5
     elif verdict == X_GD_IE or verdict == X_GD_IE_SIB:
-        out.r_type = R_TLS_GOTIE
+        out.r_type = R_TLS_IE_32
         out.r_offset += 6 if verdict == X_GD_IE else 5
     elif verdict == X_DESC_IE:
-        out.r_type = R_TLS_GOTIE
+        out.r_type = R_TLS_IE_32
     elif verdict == X_IE_LE or verdict == X_IE_LE_EAX or verdict == X_DESC_LE:
         out.r_type = R_TLS_LE
-    elif verdict == X_LD_LE or verdict == X_LD_LE_INDIRECT or verdict == X_DESC_CALL:
+    elif verdict == X_LD_LE or verdict == X_LD_LE_INDIRECT or verdict == X_DESC_CALL \
+            or verdict == X_DESC_CALL_IE:
         out.r_type = 0
 
 
