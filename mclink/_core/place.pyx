@@ -10,9 +10,8 @@ from libc.string cimport memcmp, memset, strlen
 from mclink._core.elf cimport SHT_NOBITS, SHF_LINK_ORDER
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport (
-    Columns, File, Fragment, Global, Tables, FRAG_MERGE, FRAG_COMMON,
-    STATE_LIVE, STATE_FOLDED, FILE_EXECSTACK, FILE_NO_STACK_NOTE, INTERNAL_FILE, SYM_DEFINED, SYM_DEFINED_WEAK, SYM_COMMON,
-    frag_address)
+    Columns, File, Fragment, Global, Tables, FRAG_MERGE, FRAG_COMMON, STATE_LIVE, STATE_FOLDED, FILE_EXECSTACK,
+    FILE_NO_STACK_NOTE, INTERNAL_FILE, SYM_DEFINED, SYM_DEFINED_WEAK, SYM_COMMON, frag_address)
 
 cdef enum:                   # sort keys; those of script.ast
     SORT_UNSET = 0

@@ -60,6 +60,10 @@ def define_script_name(link, name, how, wanted):
             symbols.define(tables, gid, STV_HIDDEN if how == ast.PROVIDE_HIDDEN else 0, 0, 0, 0, G_SCRIPT | G_PROVIDE)
         return
     gid = join.intern(tables, text)
+    if symbols.state(tables, gid) in (symbols.DEFINED, symbols.DEFINED_WEAK, symbols.COMMON):
+        # The script may still read what it overrides: `a = DEFINED(a) ? a : 1;`
+        overridden = link.extra.setdefault("overridden", {})
+        overridden.setdefault(name, symbols.describe(tables, gid)[2:4])
     symbols.define(tables, gid, STV_HIDDEN if how == ast.HIDDEN else 0, 0, 0, 0, G_SCRIPT)
 
 

@@ -6,7 +6,7 @@ Sources: GNU ld manual, nodes "Location Counter", "Output Section Address", "Out
 
 from mclink.diag import LinkError
 from mclink.layout.engine import Engine
-from mclink.layout.sections import drop_empty
+from mclink.layout.sections import align_tls, drop_empty
 from mclink.layout.segments import assign_offsets, count_headers, decide_stack, make_segments
 
 # Rounds after which a layout that still moves is given up. Thunks and RELR only grow, so a layout that
@@ -21,6 +21,10 @@ def assign_addresses(link):
     that the script assigns, and `link.image` "phoff", "phnum", "shoff_min" (end of what has an offset).
     """
     drop_empty(link)
+    align_tls(link)
+    prepare = getattr(link.target.data, "prepare_layout", None)
+    if prepare is not None:
+        prepare(link)
     engine = Engine(link)
     decide_stack(link)
     engine.headers = count_headers(link, engine.relro)

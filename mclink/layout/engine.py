@@ -5,87 +5,45 @@ gives the symbols their values; it sees the location counter that the sections l
 from what sizing saw where a section was dropped that had an address of its own.
 """
 
-from mclink._core import place, symbols
+from mclink._core import symbols
 from mclink.context import OutputSection, Run
 from mclink.elf import SHF_ALLOC, SHF_TLS, SHF_WRITE, SHT_NOBITS
 from mclink.layout.crossrefs import check_crossrefs
+from mclink.layout.environment import ENDED, DONE, NONE, G_SCRIPT, ScriptEnvironment, is_tbss
 from mclink.layout.regions import Regions
 from mclink.plan import Assignment, Data, Fill, Overlay
 from mclink.script import ast
 from mclink.script.evaluate import (
-    ABSOLUTE, NEAREST, Environment, absolute_value, align, dot_value, evaluate, symbol_value)
+    ABSOLUTE, NEAREST, absolute_value, align, dot_value, evaluate, symbol_value)
 from mclink.script.names import overlay_symbol
 
 G_PROVIDE = 4194304           # tables.pxd
-G_SCRIPT = 8388608            # tables.pxd
 _MASK = (1 << 64) - 1
 
-# How far DATA_SEGMENT_ALIGN, _RELRO_END and _END have come.
-_NONE, _ALIGNED, _RELRO, _ENDED, _ADJUSTED, _ADJUSTED_RELRO, _DONE = range(7)
 
-
-class Engine(Environment):
-    """The state of one layout. As the environment of expressions it names an output section by its
-    OutputSection object."""
+class Engine(ScriptEnvironment):
+    """The state of one layout."""
 
     __slots__ = (
-        "link", "tables", "members", "options", "program", "bodies", "by_name", "values", "known", "headers",
-        "regions", "forward", "final", "places", "sized", "snapshot", "last_moved", "phase", "segment_base",
-        "segment_page", "segment_end", "relro_offset", "relro_end", "relro", "current", "skipped",
-        "passed_end", "index", "page_sizes", "uses_headers", "loaded", "neighbours", "asked", "guesses")
+        "program",      # what is left of the plan: OutputSection, Overlay, Assignment, ASSERT nodes
+        "asked",        # names of the sections whose address the script asks for
+        "loaded",       # sections that take room in their region
+        "snapshot",     # addresses and symbols of the round before
+        "last_moved",   # (snapshot before, snapshot now) of the last round that moved
+        "current",      # final walk: the allocated section met last
+        "skipped",      # final walk: the location counter was moved since
+        "passed_end",   # final walk: past the assignment to _end
+        "index",        # final walk: index of the item in the program
+        "neighbours",   # symbol -> the section that it belongs to by its place in the script
+    )
 
     def __init__(self, link):
-        super().__init__(link.sources)
-        self.link = link
-        self.tables = link.tables
-        self.members = link.members
-        self.options = link.options
-        self.sane = link.plan.sane
-        data = link.target.data
-        self.page_sizes = {"MAXPAGESIZE": link.options.z_max_page_size or data.MAX_PAGE_SIZE,
-                           "COMMONPAGESIZE": link.options.z_common_page_size or data.COMMON_PAGE_SIZE}
-        self.by_name = {}
-        self.values = {}            # symbol -> (number, section), of the script
-        self.known = set()          # symbols assigned so far in this walk
-        self.places = {}            # symbol -> what the input files say
-        self.sized = set()          # numbers of the sections that have an address in this walk
-        self.headers = 0            # program headers that SIZEOF_HEADERS counts
-        self.uses_headers = False   # the script asks for SIZEOF_HEADERS
-        self.forward = False
-        self.final = False
+        super().__init__(link)
         self.snapshot = None
         self.last_moved = None
-        self.phase = _NONE
-        self.segment_base = self.segment_end = self.relro_offset = self.relro_end = 0
-        self.segment_page = 1
-        self.relro = self.wants_relro()
-        self.bodies = {}
-        self.loaded = set()         # sections that take room in their region
+        self.loaded = set()
         self.make_program()
-        self.regions = Regions(link, self)
-
-    def wants_relro(self):
-        wanted = self.options.z_relro
-        if wanted is None:
-            wanted = getattr(self.link.target.data, "DEFAULT_RELRO", True)
-        return bool(wanted and not self.options.relocatable and self.has_relro_sections())
-
-    def has_relro_sections(self):
-        """Whether some statement between DATA_SEGMENT_ALIGN and DATA_SEGMENT_RELRO_END has taken a section;
-        without one GNU ld makes no RELRO segment and moves nothing for it."""
-        inside = False
-        for item in self.link.plan.statements:
-            if type(item) is tuple:
-                if item[0] == ast.ASSIGN:
-                    if _calls(item[3], "DATA_SEGMENT_ALIGN"):
-                        inside = True
-                    elif _calls(item[3], "DATA_SEGMENT_RELRO_END"):
-                        return False
-            elif inside and type(item) is OutputSection and item.number:
-                for run in item.statements:
-                    if type(run) is Run and run.count and run.statement is not None:
-                        return True
-        return False
+        Regions(link, self)
 
     # -- the program: what is left of the plan
 
@@ -176,12 +134,12 @@ class Engine(Environment):
 
     def size_sections(self):
         """One round of sizing, with the rounds that the end of RELRO asks for."""
-        self.phase = _NONE
+        self.phase = NONE
         self.relro_end = 0
         self.walk()
-        if self.phase != _ENDED:
-            if self.phase != _NONE:
-                self.phase = _DONE
+        if self.phase != ENDED:
+            if self.phase != NONE:
+                self.phase = DONE
             return
         if self.relro and self.relro_end:
             initial = self.segment_base
@@ -238,7 +196,7 @@ class Engine(Environment):
         if not section.number and not any(type(item) is Assignment and item.node[2] != "." for item in body):
             if section.name in self.asked and self.by_name[section.name] is section:
                 start = self.dot if explicit else self.regions.choose(section, False).current
-                section.address = align(start, self.expression(definition[8], 1) if definition is not None else 1)
+                section.address = align(start, self.alignment_of(definition))
                 section.lma = section.address
                 if definition is not None and definition[7] is not None:
                     section.lma = self.expression(definition[7], 0)
@@ -248,7 +206,7 @@ class Engine(Environment):
             return
         region = self.regions.choose(section, explicit)
         start = self.dot if explicit else region.current
-        wanted = self.expression(definition[8], 1) if definition is not None else 1
+        wanted = self.alignment_of(definition)
         alignment = wanted if explicit and overlay is None else max(wanted, section.align)
         base = align(start, alignment)
         padding = base - start
@@ -262,7 +220,7 @@ class Engine(Environment):
         section.size = size
         self.set_load_address(section, region, base, size, padding, wanted, overlay)
         self.dot = base
-        if not _is_tbss(section) or self.options.relocatable:
+        if not is_tbss(section) or self.options.relocatable:
             self.dot = base + size & _MASK
         if section.number and (section in self.loaded or section.flags & SHF_ALLOC):
             region.move(self.dot, section, base)
@@ -279,7 +237,7 @@ class Engine(Environment):
         tables = self.tables
         subalign = -1
         if section.definition is not None and section.definition[9] is not None:
-            subalign = max(self.expression(section.definition[9], 1), 1).bit_length() - 1
+            subalign = _power_of_two(self.expression(section.definition[9], 1)).bit_length() - 1
             if any(type(item) is Run for item in body):
                 section.align = max(section.align, 1 << subalign)
         moved = False
@@ -373,7 +331,7 @@ class Engine(Environment):
                 lma = align(base + last.lma - last.address, section.align) if base == align(base, section.align) \
                     else base + last.lma - last.address
         section.lma = lma & _MASK
-        if (section.flags & SHF_ALLOC and not _is_tbss(section) and section.lma_region is None
+        if (section.flags & SHF_ALLOC and not is_tbss(section) and section.lma_region is None
                 and not self.options.relocatable
                 and (size or last is None and base != lma or last is not None and base >= last.address)):
             region.last = section
@@ -427,168 +385,9 @@ class Engine(Environment):
             self.neighbours[node[2]] = self.nearest()
         item.value = number if where is ABSOLUTE or where is NEAREST else number + where.address & _MASK
 
-    def expression(self, expr, default):
-        """An attribute of an output section, as a number."""
-        if expr is None:
-            return default
-        self.section = ABSOLUTE
-        return absolute_value(expr, self) or default
-
-    # -- the data segment
-
-    def fit_relro(self):
-        """Move the start of the data segment so that RELRO ends where a page does; returns that end."""
-        page = self.segment_page
-        relro_end = align(self.relro_end, page)
-        desired = relro_end - self.relro_offset
-        for section in reversed(self.link.outputs):
-            if (section.flags & SHF_ALLOC and self.segment_base <= section.address
-                    < self.relro_end - self.relro_offset):
-                end = section.address if _is_tbss(section) else section.address + section.size
-                desired = (section.address + desired - end) & -section.align
-        self.phase = _ADJUSTED_RELRO
-        self.segment_base = desired
-        return relro_end
-
-    def fit_segment(self):
-        """Whether the data segment saves a page by starting on the next one."""
-        page = self.segment_page
-        first = -self.segment_base & (page - 1)
-        last = self.segment_end & (page - 1)
-        if (first and last and self.segment_base & -page != self.segment_end & -page and first + last <= page):
-            self.phase = _ADJUSTED
-            return True
-        self.phase = _DONE
-        return False
-
-    def data_segment_align(self, max_page, common_page, pos):
-        value = align(self.dot, max_page)
-        if self.phase == _ADJUSTED_RELRO:
-            return self.segment_base
-        if self.phase == _ADJUSTED:
-            if common_page < max_page:
-                value += (self.dot + common_page - 1) & (max_page - common_page)
-            return value
-        if not self.relro:
-            value += self.dot & (max_page - 1)
-        if self.phase == _NONE:
-            self.phase = _ALIGNED
-            self.segment_base = value
-            self.segment_page = common_page
-        return value
-
-    def data_segment_relro_end(self, offset, address, pos):
-        self.relro_offset = offset
-        if self.phase in (_ALIGNED, _ADJUSTED_RELRO):
-            self.relro_end = address + offset
-        if self.phase == _ADJUSTED_RELRO and self.relro_end & (self.segment_page - 1):
-            self.relro_end = align(self.relro_end, self.segment_page)
-            address = self.relro_end - offset
-        if self.phase == _ALIGNED:
-            self.phase = _RELRO
-        return address
-
-    def data_segment_end(self, address, pos):
-        if self.phase in (_ALIGNED, _RELRO):
-            self.phase = _ENDED
-            self.segment_end = address
-        return address
-
-    # -- what expressions ask
-
-    def symbol(self, name):
-        value = self.values.get(name)
-        if value is not None:
-            if name not in self.known:
-                place_in_file = self.file_symbol(name)
-                if place_in_file is not None:
-                    return place_in_file
-                self.forward = True
-            return value
-        return self.file_symbol(name)
-
-    def file_symbol(self, name):
-        """The definition by an input file, or None."""
-        if name not in self.places:
-            gid = symbols.lookup(self.tables, name.encode("utf-8", "surrogateescape"))
-            found = place.symbol_place(self.tables, gid)
-            if found is not None:
-                output, offset = found
-                if output:
-                    found = offset, self.link.outputs[output - 1]
-                else:
-                    found = offset, ABSOLUTE
-            self.places[name] = found
-        found = self.places[name]
-        if found is not None and type(found[1]) is OutputSection and found[1] not in self.sized:
-            self.forward = True
-        return found
-
-    def undefined(self, name, pos):
-        if not self.final:
-            # It may be assigned further down; the next round knows.
-            self.forward = True
-            return 0, None
-        return super().undefined(name, pos)
-
-    def is_defined(self, name, pos):
-        return name in self.known or self.file_symbol(name) is not None
-
-    def output_section(self, name):
-        return self.by_name.get(name)
-
-    def address(self, section):
-        if section not in self.sized:
-            self.forward = True
-        return section.address
-
-    def load_address(self, section):
-        if section not in self.sized:
-            self.forward = True
-        return section.lma
-
-    def size(self, section):
-        if not section.number:
-            return 0
-        if section not in self.sized:
-            # A guess that comes true costs no further round.
-            if section not in self.guesses:
-                self.guesses[section] = section.size or self.estimate(section)
-            return self.guesses[section]
-        return section.size
-
-    def estimate(self, section):
-        """The size of a section that has none yet: exact when it holds nothing but sections."""
-        offset = 0
-        for item in self.bodies[section]:
-            if type(item) is Run:
-                offset = self.members.place_run(self.tables, item.number, 0, offset, -1)
-        return offset
-
-    def alignment(self, section):
-        return section.align if section.number else 0
-
-    def region(self, name):
-        return self.regions.bounds(name)
-
-    def constant(self, name):
-        return self.page_sizes[name]
-
-    def segment_start(self, name):
-        start = self.options.segment_start.get(name)
-        if start is None and name == "text-segment":
-            return self.options.image_base
-        return start
-
-    def size_of_headers(self):
-        self.uses_headers = True
-        return self.header_bytes()
-
-    def header_bytes(self):
-        """Bytes of the ELF header and of the program headers that are reckoned with."""
-        if self.link.target.data.ELF_CLASS == 32:
-            return 52 + 32 * self.headers
-        return 64 + 56 * self.headers
+    def alignment_of(self, definition):
+        """The value of an ALIGN attribute, a power of two."""
+        return 1 if definition is None or definition[8] is None else _power_of_two(self.expression(definition[8], 1))
 
     # -- the fixed point
 
@@ -694,7 +493,7 @@ class Engine(Environment):
         if section.definition is not None and section.definition[14] is not None:
             section.fill = self.fill_pattern(section.definition[14])
         self.size_body(section, body, section.address)
-        self.dot = section.address + (0 if _is_tbss(section) else section.size) & _MASK
+        self.dot = section.address + (0 if is_tbss(section) else section.size) & _MASK
 
     def nearest(self):
         """The output section that a symbol between sections belongs to: the one before, or the one that
@@ -749,11 +548,6 @@ def _merge_bodies(statements, made):
     return merged
 
 
-def _calls(expr, function):
-    """Whether an expression calls a function."""
-    return type(expr) is tuple and (expr[0] == function or any(_calls(part, function) for part in expr[2:]))
-
-
-def _is_tbss(section):
-    """Zero-filled thread-local storage takes no room in the image."""
-    return section.type == SHT_NOBITS and section.flags & SHF_TLS
+def _power_of_two(number):
+    """The next power of two, as GNU ld rounds alignments."""
+    return min(1 << max(number - 1, 0).bit_length(), 1 << 62)

@@ -8,7 +8,7 @@ class Region:
     """One region. The default one has no end and its start follows the location counter."""
 
     __slots__ = ("name", "origin", "length", "current", "last", "attributes", "inverted", "pos", "overflow",
-                 "used")
+                 "bounds")
 
     def __init__(self, name, pos, attributes="", inverted=""):
         self.name = name            # None for the default region
@@ -16,11 +16,11 @@ class Region:
         self.attributes = attributes
         self.inverted = inverted
         self.origin = 0
-        self.length = None
+        self.length = None          # bytes; None for the default region
         self.current = 0            # where its next section goes
         self.last = None            # last section from which the next one takes its distance to the LMA
         self.overflow = None        # (section, bytes) of the first section that did not fit
-        self.used = 0               # highest address used
+        self.bounds = 0, 0          # expressions of its origin and length
 
     def move(self, dot, section=None, start=0):
         """What is in the region now ends at `dot`, because of `section`, which begins at `start`."""
@@ -40,23 +40,27 @@ class Regions:
         plan = link.plan
         self.default = Region(None, 0)
         self.engine = engine
+        engine.regions = self
         self.sources = link.sources
         self.by_name = {}
         self.in_order = []
         self.homeless = []          # allocated sections that no region takes
         for name, pos, attributes, inverted, origin, length in plan.memory:
             region = Region(name, pos, attributes, inverted)
+            region.bounds = origin or 0, length or 0
             self.by_name[name] = region
             self.in_order.append(region)
-            region.origin = absolute_value(origin, engine) if origin is not None else 0
-            region.length = absolute_value(length, engine) if length is not None else 0
         for alias, (pos, name) in plan.aliases.items():
             if name not in self.by_name:
                 self.sources.fail(pos, f"undefined memory region '{name}'")
             self.by_name[alias] = self.by_name[name]
 
     def reset(self):
+        engine = self.engine
         for region in self.in_order:
+            # The bounds may be made of symbols, which the walk before may have changed.
+            region.origin = absolute_value(region.bounds[0], engine)
+            region.length = absolute_value(region.bounds[1], engine)
             region.current = region.origin
             region.last = None
             region.overflow = None

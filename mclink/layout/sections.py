@@ -7,8 +7,9 @@ and the behaviour of GNU ld 2.40.
 from mclink._core.place import Members, stack_request
 from mclink.context import OutputSection, Run
 from mclink.elf import (
-    SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE, SHF_EXECINSTR, SHF_GNU_RETAIN, SHF_GROUP, SHF_INFO_LINK, SHF_LINK_ORDER,
-    SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOBITS, SHT_PREINIT_ARRAY, SHT_PROGBITS)
+    SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE, SHF_EXECINSTR, SHF_GNU_RETAIN, SHF_GROUP, SHF_INFO_LINK,
+    SHF_LINK_ORDER, SHF_MERGE, SHF_STRINGS, SHF_TLS, SHF_WRITE, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOBITS,
+    SHT_PREINIT_ARRAY, SHT_PROGBITS)
 from mclink.script import ast
 from mclink.layout.orphans import place_orphans
 from mclink.plan import Overlay
@@ -36,7 +37,7 @@ def create_outputs(link):
     members = link.members = Members(link.tables, len(link.runs))
     own = set()
     for section in script_sections(plan):
-        if plan.classes:
+        if any(type(item) is tuple and item[0] == ast.CLASS_REF for item in section.statements):
             _expand_classes(section, plan, link.sources)
         describe_section(section, members, link, own)
     place_orphans(link, members, lambda section: describe_section(section, members, link, own))
@@ -119,6 +120,16 @@ def drop_empty(link):
         for item in section.statements:
             if type(item) is Run:
                 members.set_output(tables, item.number, number)
+
+
+def align_tls(link):
+    """Give the first thread-local section the alignment of all of them: run-time linkers take the start of
+    PT_TLS to be aligned to it (ELF Handling For Thread-Local Storage, section 3)."""
+    if link.options.relocatable:
+        return
+    tls = [section for section in link.outputs if section.flags & SHF_TLS and section.flags & SHF_ALLOC]
+    if tls:
+        tls[0].align = max(section.align for section in tls)
 
 
 def _expand_classes(section, plan, sources):

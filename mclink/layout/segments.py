@@ -60,6 +60,9 @@ def make_segments(link, engine):
         return []
     if link.plan.phdrs is not None:
         return _script_segments(link, engine)
+    for section in link.outputs:
+        for name in section.phdrs or ():
+            _no_phdr(link, section, name)
     allocated = [section for section in link.outputs if section.flags & SHF_ALLOC]
     # By load address; empty and zero-filled sections stay where the script has them.
     allocated.sort(key=lambda section: (section.lma, section.address, section.number))
@@ -254,8 +257,7 @@ def _script_segments(link, engine):
             if name == "NONE":
                 continue
             if name not in by_name:
-                link.sources.fail(section.definition[1], f"section '{section.name}' assigned to non-existent "
-                                  f"phdr '{name}'")
+                _no_phdr(link, section, name)
             by_name[name][0].outputs.append(section)
     for segment, has_flags, _ in by_name.values():
         if not has_flags:
@@ -266,6 +268,12 @@ def _script_segments(link, engine):
             for section in segment.outputs:
                 section.type = SHT_NOTE
     return segments
+
+
+def _no_phdr(link, section, name):
+    if name != "NONE":
+        link.sources.fail(section.definition[1] if section.definition is not None else 0,
+                          f"section '{section.name}' assigned to non-existent phdr '{name}'")
 
 
 def _number(expr, engine):
@@ -358,6 +366,10 @@ def _place_load(link, segment, end, headers_end, page, unpaged, placed):
     file_end = headers_end if segment.headers else offset
     memory_end = segment.address + (headers_end if segment.headers else 0)
     for section in outputs:
+        if section.address < memory_end and section.size and section is not first:
+            link.diag.error(f"section '{section.name}' cannot be allocated in segment {link.segments.index(segment)}:"
+                            " it lies in front of the section before it")
+            return end
         place = start + (section.address - segment.address)
         tbss = section.type == SHT_NOBITS and section.flags & SHF_TLS
         if not tbss:
