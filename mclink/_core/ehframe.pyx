@@ -671,6 +671,13 @@ def write(Tables tables, uint32_t output, uint64_t address, size_t out):
         parallel_for(write_inputs, &o, units(o.c.nehs - 1, INPUTS_PER_UNIT), o.c.threads)
 
 
+def outputs(Tables tables):
+    """Numbers of the output sections for which `write` has something to do."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t i
+    return {c.frags[c.ehs[i].frag].output for i in range(1, c.nehs)}
+
+
 def records(Tables tables):
     """What became of the records, for reports and tests: list of tuples, one for each section,
     (fragment, flags EH_*, [(offset, size, leader row, row, out)] of CIEs, [(offset, size, target, out or -1)] of FDEs)."""

@@ -17,9 +17,7 @@ cdef enum:
 
 cdef struct Emit:            # one relocation section being written
     Columns* c               # the tables
-    const uint32_t* members  # [count] fragments in output order
-    const uint64_t* first    # [count] index of the first record of each
-    uint64_t count           # fragments
+    const uint32_t* members  # fragments of one run in output order
     uint8_t* out             # first byte of the section in memory
     uint64_t base            # added to offsets: 0 for a final link, -address for -r
     uint8_t* contents        # -r without addends in the records: first byte of the output section, else NULL
@@ -29,6 +27,16 @@ cdef struct Emit:            # one relocation section being written
     const uint32_t* global_index # new symbol index by gid
     const uint32_t* section_symbol # [noutputs + 1] symbol index of each output section
     const uint64_t* section_address # [noutputs + 1] its address
+
+cdef struct Unit:            # what one task writes: the records of some fragments of one run
+    uint64_t section         # row of Work.sections
+    uint64_t start           # fragments [start, end) of it
+    uint64_t end
+    uint64_t first           # index of the first record in the relocation section
+
+cdef struct Work:            # one run of the pass
+    Emit* sections           # a row for each run of each section
+    Unit* units              # the tasks
 
 
 cdef inline uint64_t record_size(Columns* c) noexcept nogil:
@@ -107,14 +115,14 @@ cdef void store_addend(Emit* e, const Fragment* g, const Rela* r, uint8_t* start
 
 
 cdef void emit_unit(void* context, int64_t index, int thread) noexcept nogil:
-    cdef Emit* e = <Emit*>context
-    cdef uint64_t i
-    cdef uint64_t end = <uint64_t>(index + 1) * UNIT
-    if end > e.count:
-        end = e.count
-    for i in range(<uint64_t>index * UNIT, end):
+    cdef Work* w = <Work*>context
+    cdef Unit* u = &w.units[index]
+    cdef Emit* e = &w.sections[u.section]
+    cdef uint64_t i, first = u.first
+    for i in range(u.start, u.end):
         if e.c.frags[e.members[i]].nrelocs:
-            emit_fragment(e, e.members[i], e.first[i])
+            emit_fragment(e, e.members[i], first)
+            first += e.c.frags[e.members[i]].nrelocs
 
 
 def count_records(Tables tables, runs):
@@ -136,58 +144,67 @@ def record_bytes(Tables tables):
     return record_size(&tables.c)
 
 
-def write_records(Tables tables, runs, size_t out, bint relative, uint64_t address, size_t contents, indices,
-                  section_symbols, section_addresses):
-    """Writes the relocation section of one output section to address `out`.
+def write_records(Tables tables, jobs, bint relative, indices, section_symbols, section_addresses):
+    """Writes the relocation sections of output sections, all in one parallel region.
 
-    runs: (address of fragment ids, count) pairs; relative: offsets count from the section (-r), whose address is
-    `address`; contents: address of the output section's bytes, 0 for none; indices: SymbolTable.index_tables(); section_symbols, section_addresses: lists by output number."""
+    jobs: (runs, out, address, contents) of each: runs as for count_records; the address of its first byte in memory;
+    the output section's address, and that of its bytes in memory, 0 for none; relative: offsets count from the section (-r); indices:
+    SymbolTable.index_tables(); section_symbols, section_addresses: lists by output number."""
     cdef Columns* c = &tables.c
-    cdef Emit e
-    cdef uint64_t n = 0, i, k = 0, total = 0
-    cdef uint32_t* members
-    cdef uint64_t* first
-    cdef uint32_t* symbols
-    cdef uint64_t* addresses
-    cdef const uint32_t* source
-    for _, count in runs:
-        n += count
-    members = <uint32_t*>malloc((n + 1) * sizeof(uint32_t))
-    first = <uint64_t*>malloc((n + 1) * sizeof(uint64_t))
-    symbols = <uint32_t*>malloc((len(section_symbols) + 1) * sizeof(uint32_t))
-    addresses = <uint64_t*>malloc((len(section_addresses) + 1) * sizeof(uint64_t))
-    if members == NULL or first == NULL or symbols == NULL or addresses == NULL:
-        raise MemoryError
-    for where, count in runs:
-        source = <const uint32_t*><size_t>where
-        for i in range(<uint64_t>count):
-            members[k] = source[i]
-            first[k] = total
-            total += c.frags[source[i]].nrelocs
-            k += 1
-    for i, number in enumerate(section_symbols):
-        symbols[i] = number
-    for i, number in enumerate(section_addresses):
-        addresses[i] = number
-    e.c = c
-    e.members = members
-    e.first = first
-    e.count = n
-    e.out = <uint8_t*>out
-    e.base = <uint64_t>0 - address if relative else 0
-    e.address = address
-    e.contents = <uint8_t*>contents if relative and not c.rela else NULL
-    e.local_index = <const uint32_t*><size_t>indices[0]
-    e.local_base = <const uint64_t*><size_t>indices[1]
-    e.global_index = <const uint32_t*><size_t>indices[2]
-    e.section_symbol = symbols
-    e.section_address = addresses
-    with nogil:
-        parallel_for(emit_unit, &e, (n + UNIT - 1) // UNIT, c.threads)
-    free(members)
-    free(first)
-    free(symbols)
-    free(addresses)
+    cdef Work w
+    cdef Emit* e
+    cdef Unit* u
+    cdef uint64_t n, total, rows = 0, nunits = 0, at, index
+    cdef uint32_t* symbols = <uint32_t*>malloc((len(section_symbols) + 1) * sizeof(uint32_t))
+    cdef uint64_t* addresses = <uint64_t*>malloc((len(section_addresses) + 1) * sizeof(uint64_t))
+    for runs, _, _, _ in jobs:
+        for _, count in runs:
+            rows += 1
+            nunits += (<uint64_t>count + UNIT - 1) // UNIT
+    w.units = NULL
+    w.sections = <Emit*>calloc(rows + 1, sizeof(Emit))
+    w.units = <Unit*>malloc((nunits + 1) * sizeof(Unit))
+    try:
+        if symbols == NULL or addresses == NULL or w.sections == NULL or w.units == NULL:
+            raise MemoryError
+        for at, number in enumerate(section_symbols):
+            symbols[at] = number
+        for at, number in enumerate(section_addresses):
+            addresses[at] = number
+        rows = nunits = 0
+        for runs, out, address, contents in jobs:
+            total = 0
+            for where, count in runs:
+                e = &w.sections[rows]
+                e.c = c
+                e.members = <const uint32_t*><size_t>where
+                e.out = <uint8_t*><size_t>out
+                e.base = <uint64_t>0 - <uint64_t>address if relative else 0
+                e.address = address
+                e.contents = <uint8_t*><size_t>contents if relative and not c.rela else NULL
+                e.local_index = <const uint32_t*><size_t>indices[0]
+                e.local_base = <const uint64_t*><size_t>indices[1]
+                e.global_index = <const uint32_t*><size_t>indices[2]
+                e.section_symbol = symbols
+                e.section_address = addresses
+                n = count
+                for at in range(0, n, UNIT):
+                    u = &w.units[nunits]
+                    u.section = rows
+                    u.start = at
+                    u.end = at + UNIT if n - at > UNIT else n
+                    u.first = total
+                    for index in range(at, u.end):
+                        total += c.frags[e.members[index]].nrelocs
+                    nunits += 1
+                rows += 1
+        with nogil:
+            parallel_for(emit_unit, &w, nunits, c.threads)
+    finally:
+        free(symbols)
+        free(addresses)
+        free(w.sections)
+        free(w.units)
 
 
 def live_groups(Tables tables):

@@ -1,6 +1,6 @@
 """ELF header, program headers and section headers of the output. Source: gABI chapters 4 and 5."""
 
-from mclink._core import symbols
+from mclink._core import image, symbols
 from mclink.script import ast
 from mclink.elf import (ET_DYN, ET_EXEC, ET_REL, SHF_INFO_LINK, SHN_LORESERVE, SHN_XINDEX, SHT_NULL)
 
@@ -92,9 +92,7 @@ def write_headers(link, out, sections):
     out.put(header_size(link), b"".join(rows))
     if not shoff:
         return
-    rows = [n(0, 4) + n(SHT_NULL, 4) + n(0, word) + n(0, word) + n(0, word)
-            + n(count if count >= SHN_LORESERVE else 0, word) + n(names if names >= SHN_LORESERVE else 0, 4)
-            + n(0, 4) + n(0, word) + n(0, word)]
+    rows = [(0, SHT_NULL, 0, 0, 0, count if count >= SHN_LORESERVE else 0, names if names >= SHN_LORESERVE else 0, 0, 0, 0)]
     offsets = link.image["shstr_offsets"]
     for section in sections:
         info = section.info
@@ -105,7 +103,6 @@ def write_headers(link, out, sections):
         head = section.link
         head = 0 if head is None else head if isinstance(head, int) else head.index
         size = section.size if section.compressed is None else len(section.compressed)
-        rows.append(n(offsets[section.name], 4) + n(section.type, 4) + n(flags, word) + n(section.address, word)
-                    + n(section.offset, word) + n(size, word) + n(head, 4) + n(info, 4)
-                    + n(section.align, word) + n(section.entsize, word))
-    out.put(shoff, b"".join(rows))
+        rows.append((offsets[section.name], section.type, flags, section.address, section.offset, size, head, info,
+                     section.align, section.entsize))
+    out.put(shoff, image.pack_rows(rows, bytes((4, 4, word, word, word, word, 4, 4, word, word)), data.BIG_ENDIAN))

@@ -85,11 +85,9 @@ def write_relocations(link, out, relocations, section_symbols):
     number."""
     indices = link.symbols.index_tables()
     addresses = [0] + [output.address for output in link.outputs]
-    for section in relocations:
-        output = section.info
-        relocs.write_records(link.tables, member_runs(link, output), out.address + section.offset,
-                             link.options.relocatable, output.address,
-                             out.address + output.offset if output.file_size else 0, indices, section_symbols, addresses)
+    jobs = [(member_runs(link, section.info), out.address + section.offset, section.info.address,
+             out.address + section.info.offset if section.info.file_size else 0) for section in relocations]
+    relocs.write_records(link.tables, jobs, link.options.relocatable, indices, section_symbols, addresses)
     order = "big" if link.target.data.BIG_ENDIAN else "little"
     for section, (flags, gid, file, sym, _) in link.extra.get("groups", ()):
         if gid:

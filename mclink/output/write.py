@@ -20,6 +20,7 @@ def write_output(link):
     """Write output"""
     options = link.options
     link.extra["merged"] = merged_groups(link)
+    link.extra["unwind"] = ehframe.outputs(link.tables)
     if options.compress_debug[0] != "none" or options.compress_sections:
         compress.compress_sections(link, write_section)
     relocations = relocs.plan_relocations(link)
@@ -129,12 +130,19 @@ def place_one(output, end):
 
 def write_section(link, output, out):
     """Writes the contents of one output section to address `out` in memory."""
+    runs = []
+    write_between(link, output, out, runs)
+    apply.write_members(link.tables, runs)
+
+
+def write_between(link, output, out, runs):
+    """Writes what stands between the input sections of one output section, and what is no input section any more,
+    to address `out` in memory. Appends the rest to `runs`, for apply.write_members."""
     members = link.members
     tables = link.tables
     code = bool(output.flags & SHF_EXECINSTR)
     fill = output.fill
     order = "big" if link.target.data.BIG_ENDIAN else "little"
-    runs = []
     end = 0                 # offset behind what has been written so far
     for item in output.statements:
         kind = type(item)
@@ -155,9 +163,9 @@ def write_section(link, output, out):
             fill_gap(link, out + end, item.offset - end, fill, code)
             end = item.offset
             fill = item.pattern
-    apply.write_members(tables, runs)
     fill_gap(link, out + end, output.size - end, fill, code)
-    ehframe.write(tables, output.number, output.address, out)
+    if output.number in link.extra["unwind"]:
+        ehframe.write(tables, output.number, output.address, out)
     if code and "thunks" in link.extra:
         link.extra["thunks"].write(link, output, out)
     for group, carrier in link.extra["merged"].get(output.number, ()):
@@ -181,11 +189,13 @@ def merged_groups(link):
 
 def fill_image(link, out, sections, relocations):
     """Everything between creating the file and closing it."""
+    runs = []
     for output in link.outputs:
         if output.compressed is not None:
             out.put(output.offset, output.compressed)
         elif output.file_size:
-            write_section(link, output, out.address + output.offset)
+            write_between(link, output, out.address + output.offset, runs)
+    apply.write_members(link.tables, runs)
     dynamic.write_synthetic(link, out.address)
     symtab.write_tables(link, out, sections)
     if relocations or link.extra["groups"]:
