@@ -91,6 +91,33 @@ cdef bint read_note(Columns* c, uint32_t frag, Property* list, uint32_t* count) 
     return True
 
 
+def files_without(Tables tables, uint32_t type, uint64_t bit):
+    """Live objects whose property notes do not set a bit of a property: list of file ids. Before merge_properties."""
+    cdef Columns* c = &tables.c
+    cdef Property list[MAX_PROPERTIES]
+    cdef uint32_t count, k, i, frag
+    cdef bint found
+    cdef File* f
+    lacking = []
+    for k in range(c.nlive):
+        f = &c.files[c.live[k]]
+        if f.kind != FILE_OBJECT or f.shnum == 0:
+            continue
+        count = 0
+        for i in range(1, f.shnum):
+            frag = f.frag_base + i
+            if c.frags[frag].sh_type == SHT_NOTE and c.frags[frag].kind == FRAG_REGULAR \
+                    and strcmp(f.shstrtab + f.shdrs[i].sh_name, b".note.gnu.property") == 0:
+                read_note(c, frag, list, &count)
+        found = False
+        for i in range(count):
+            if list[i].type == type and list[i].joined & bit:
+                found = True
+        if not found:
+            lacking.append(c.live[k])
+    return lacking
+
+
 def merge_properties(Tables tables, ranges):
     """Merges and removes the .note.gnu.property sections of all live objects.
 

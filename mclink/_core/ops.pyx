@@ -70,6 +70,12 @@ cdef class OpsTable:
         else:
             raise ValueError(name)
 
+    def copy_type(self, uint32_t number, uint32_t source):
+        """Relocation type `number` means what `source` means from now on. IndexError outside the table."""
+        if number >= self.ops.ntypes or source >= self.ops.ntypes:
+            raise IndexError(number)
+        self.ops.types[number] = self.ops.types[source]
+
     def use_plt(self, uint32_t style):
         """Chooses PLT style 0..5; ValueError when the target has none of that number."""
         if style >= 6 or self.ops.styles[style].entry == NULL:

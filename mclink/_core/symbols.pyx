@@ -147,6 +147,33 @@ def compute_values(Tables tables):
         parallel_for(compute_chunk, c, (c.nglobals + CHUNK - 1) // CHUNK, c.threads)
 
 
+def join_other(Tables tables, uint8_t mask):
+    """Or's bits of st_other of every live symbol table, references included, into the globals' `other`."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t k, i, gid
+    cdef File* f
+    for k in range(c.nlive + c.nshared):
+        f = &c.files[c.live[k] if k < c.nlive else c.shared[k - c.nlive]]
+        if f.gids == NULL:
+            continue
+        for i in range(f.first_global, f.nsyms):
+            if f.syms[i].st_other & mask:
+                gid = f.gids[i - f.first_global]
+                if gid:
+                    c.globals[gid].other |= f.syms[i].st_other & mask
+
+
+def has_lazy_other(Tables tables, uint8_t mask):
+    """True when some symbol with such a bit in st_other is called through a lazy PLT entry."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t row
+    for row in range(1, c.naux):
+        if c.aux[row].plt >= 0 and c.aux[row].plt_section == SPECIAL_PLT and c.aux[row].gid \
+                and c.globals[c.aux[row].gid].other & mask:
+            return True
+    return False
+
+
 def set_image(Tables tables, **values):
     """Sets fields of Columns.image by name (all addresses in bytes; tlsld, tlsdesc_got offsets or -1)."""
     cdef Image* i = &tables.c.image

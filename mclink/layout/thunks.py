@@ -4,7 +4,9 @@ A hook of the address fixed point (layout.address). Places for thunks are made o
 larger than a branch reaches; from then on each round serves the branches that are still too far.
 """
 
+from mclink._core import patches
 from mclink.context import Run
+from mclink.diag import LinkError
 from mclink.elf import SHF_ALLOC, SHF_EXECINSTR
 
 
@@ -18,9 +20,9 @@ def thunk_hook(link):
 
 
 class ThunkMaker:
-    """State of the hook: the core's table, and whether its places have been made."""
+    """State of the hook: the core's table, whether its places have been made, and whether there are errata."""
 
-    __slots__ = ("core", "spacing", "align", "placed")
+    __slots__ = ("core", "spacing", "align", "placed", "errata")
 
     def __init__(self, link, core):
         self.core = core
@@ -28,6 +30,7 @@ class ThunkMaker:
         if link.options.stub_group_size and abs(link.options.stub_group_size) > 1:
             self.spacing = min(self.spacing, abs(link.options.stub_group_size))
         self.placed = False
+        self.errata = link.target.data.ERRATA(link)
 
     def __call__(self, link):
         """True when sizes have changed."""
@@ -35,12 +38,18 @@ class ThunkMaker:
             return False
         addresses = [0] + [section.address for section in link.outputs]
         far = self.core.find_far(addresses)
-        if not far:
+        sites = patches.find_patches(link.tables, addresses) if self.errata else ()
+        if not far and not sites:
             return False
         if not self.placed:
             self.make_places(link)
             return True
-        return self.core.serve(far, addresses)
+        grown = bool(far) and self.core.serve(far, addresses)
+        try:
+            return bool(sites) and self.core.patch(sites, addresses) or grown
+        except OverflowError:
+            raise LinkError("an erratum's veneer is too far from its code: a section is larger than a branch "
+                            "reaches") from None
 
     def is_large(self, link):
         """Whether some branch may be too far: the image is larger than what lies between two places, thunks are

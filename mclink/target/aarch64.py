@@ -12,6 +12,7 @@ from mclink.target.reloc import FIELD_ARCH, FIELDS, compile_rows
 NAME = "AArch64"
 STYLE = "aarch64linux"      # default scripts of flavours that have none of their own
 MACHINE = 183               # EM_AARCH64
+LARGE_COMMON, LARGE_FLAG = 0, 0 # no large code model
 ELF_CLASS = 64
 BIG_ENDIAN = False
 RELA = True                 # dynamic relocations carry addends
@@ -252,6 +253,7 @@ FEATURE_BTI, FEATURE_PAC, FEATURE_GCS = 1, 2, 4
 
 DT_AARCH64_BTI_PLT, DT_AARCH64_PAC_PLT, DT_AARCH64_VARIANT_PCS = 0x70000001, 0x70000003, 0x70000005
 STO_AARCH64_VARIANT_PCS = 0x80
+DT_AARCH64_MEMTAG_MODE, DT_AARCH64_MEMTAG_HEAP, DT_AARCH64_MEMTAG_STACK = 0x70000009, 0x7000000B, 0x7000000C
 
 
 def plt_features(link):
@@ -260,10 +262,86 @@ def plt_features(link):
     return bool(link.extra.get("features", 0) & FEATURE_BTI), bool(link.options.z_pac_plt)
 
 
+def report_features(link):
+    """Names the inputs without the properties that the command line asks for: -z bti-report, -z gcs-report."""
+    options = link.options
+    for report, wanted, bit, name, option in (
+            ("bti-report", options.z_bti, FEATURE_BTI, "BTI", "-z force-bti"),
+            ("gcs-report", options.z_gcs == "always", FEATURE_GCS, "GCS", "-z gcs")):
+        level = options.z_reports.get(report, "warning" if wanted else "none")
+        if level == "none":
+            continue
+        from mclink._core import files, notes
+        say = link.diag.error if level == "error" else link.diag.warn
+        for file in notes.files_without(link.tables, PROPERTY_FEATURES, bit):
+            say(f"{files.file_name(link.tables, file)}: {name} is required by {option if wanted else '-z ' + report}, "
+                "but this input object file lacks the necessary property note")
+
+
+def change_features(link, properties):
+    """What the command line adds to and takes from the merged property: {type: (size, value)}."""
+    options = link.options
+    value = properties.get(PROPERTY_FEATURES, (4, 0))[1]
+    if options.relocatable:
+        return
+    if options.z_bti:
+        value |= FEATURE_BTI
+    if options.z_gcs == "always":
+        value |= FEATURE_GCS
+    elif options.z_gcs == "never":
+        value &= ~FEATURE_GCS
+    if value:
+        properties[PROPERTY_FEATURES] = (4, value)
+    else:
+        properties.pop(PROPERTY_FEATURES, None)
+
+
+def dynamic_tags(link):
+    """Entries of .dynamic that tell the run-time linker of the PLT, and Android's of memory tagging."""
+    from mclink import special
+    from mclink._core import dynamic, symbols
+    options = link.options
+    tags = []
+    if any(row[0] == special.PLT and row[3] for row in dynamic.specials(link.tables)):
+        bti, pac = plt_features(link)
+        if bti:
+            tags.append((DT_AARCH64_BTI_PLT, 0))
+        if pac:
+            tags.append((DT_AARCH64_PAC_PLT, 0))
+        if symbols.has_lazy_other(link.tables, STO_AARCH64_VARIANT_PCS):
+            tags.append((DT_AARCH64_VARIANT_PCS, 0))
+    if options.android_memtag_mode not in (None, "none"):
+        tags += [(DT_AARCH64_MEMTAG_MODE, int(options.android_memtag_mode == "async")),
+                 (DT_AARCH64_MEMTAG_HEAP, int(options.android_memtag_heap)),
+                 (DT_AARCH64_MEMTAG_STACK, int(options.android_memtag_stack))]
+    return tags
+
+
+def make_memtag_note(link):
+    """.note.android.memtag: what bionic's start-up code reads (Android, "Memory Tagging Extension")."""
+    options = link.options
+    if options.android_memtag_mode in (None, "none"):
+        return
+    from mclink.elf import SHF_ALLOC, SHT_NOTE
+    from mclink.graph.synthetic import add, keep_bytes, note
+    level = 1 if options.android_memtag_mode == "async" else 2
+    level |= 4 * bool(options.android_memtag_heap) | 8 * bool(options.android_memtag_stack)
+    contents = note(link, b"Android\0", 4, level.to_bytes(4, "big" if link.target.data.BIG_ENDIAN else "little"), 4)
+    keep_bytes(link, add(link, 0, ".note.android.memtag", SHT_NOTE, SHF_ALLOC, 4, 0, len(contents)), contents)
+
+
+ARCH_SECTIONS = (make_memtag_note,)
+
+
 def choose_plt(link):
     """Number of the PLT style for this output."""
     bti, pac = plt_features(link)
-    link.target.ops.set_constant("arch_flags", int(bti))
+    from mclink._core import symbols
+    symbols.join_other(link.tables, STO_AARCH64_VARIANT_PCS)
+    link.target.ops.set_constant("arch_flags", int(bti) | ERRATA(link))
+    if link.options.fix_cortex_a53_843419 is not None:
+        # What is bad depends on the offset in a page, which veneers then leave alone.
+        link.target.ops.set_constant("thunk_page", 12)
     name = "-".join(["bti"] * bti + ["pac"] * pac) or "plain"
     if bti and (link.options.shared or link.options.pie):
         name += "-pic"
@@ -273,7 +351,12 @@ def choose_plt(link):
 def THUNKS(link):
     """True when branches are looked at however small the image is: numbers that a script or --defsym gives may be
     anywhere."""
-    return bool(link.options.defsym or link.script_path is not None)
+    return bool(link.options.defsym or link.script_path is not None or ERRATA(link))
+
+
+def ERRATA(link):
+    """Bits of the errata of Cortex-A53 that are to be worked around (_core.arch.aarch64, ARCH_*)."""
+    return 2 * (link.options.fix_cortex_a53_843419 is not None) + 4 * bool(link.options.fix_cortex_a53_835769)
 
 
 def tls_bases(start, size, align):

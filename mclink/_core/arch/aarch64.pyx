@@ -90,6 +90,11 @@ cdef enum:                   # instructions, with zeros in their operands
     I_AUTIA1716 = 0xd503219f
     I_BR_X17 = 0xd61f0220
 
+cdef enum:                   # Ops.arch_flags; keep in step with mclink.target.aarch64
+    ARCH_BTI = 1             # the output says that it is ready for BTI
+    ARCH_843419 = 2          # --fix-cortex-a53-843419
+    ARCH_835769 = 4          # --fix-cortex-a53-835769
+
 DEF IMM12 = 0x3ffc00
 DEF IMM16 = 0x1fffe0
 DEF IMM19 = 0xffffe0
@@ -333,7 +338,9 @@ cdef inline uint64_t page_distance(uint64_t target, uint64_t P) noexcept nogil:
 cdef bint near(Place* p, uint64_t S, uint64_t P) noexcept nogil:
     """True when an ADR at P reaches S. --emit-relocs describes only the pair of ADRP and ADD."""
     cdef int64_t distance = <int64_t>(S - P)
-    return -0x100000 <= distance < 0x100000 and not p.c.emit_relocs
+    # A veneer of erratum 843419 may take the LDR away, so it must not become PC-relative.
+    return (-0x100000 <= distance < 0x100000 and not p.c.emit_relocs
+            and not p.ops.arch_flags & ARCH_843419)
 
 
 cdef inline void put_adrp(Place* p, uint32_t register, uint64_t target) noexcept nogil:
@@ -531,7 +538,9 @@ cdef enum:                   # kinds
     THUNK_ABSOLUTE = 2       # ldr x16, =target; br x16
     THUNK_LONG = 3           # the same with a distance, for images without a fixed address
     THUNK_LANDING = 4        # bti c; b target
-    ARCH_BTI = 1             # Ops.arch_flags: the output says that it is ready for BTI
+    VENEER = 5               # the moved instruction; b back
+    VENEER_ADRP_8 = 6        # the same for erratum 843419, whose ADRP stands 8 bytes in front
+    VENEER_ADRP_12 = 7       # or 12
 
 cdef enum:                   # instructions
     I_B = 0x14000000
@@ -585,6 +594,107 @@ cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t ta
     else:
         put(out, I_BTI_C)
         put(out + 4, I_B | (<uint32_t>((target - address - 4) >> 2) & 0x3ffffff))
+
+
+# ---- errata of Cortex-A53 (Arm, Cortex-A53 MPCore Software Developers Errata Notice)
+
+cdef inline bint is_memory(uint32_t i) noexcept nogil:
+    """Loads and stores of all kinds."""
+    return (i & 0x0a000000) == 0x08000000
+
+
+cdef inline bint is_branch(uint32_t i) noexcept nogil:
+    """Branches, exceptions, system instructions."""
+    return (i & 0x1c000000) == 0x14000000
+
+
+cdef inline bint writes(uint32_t i, uint32_t register) noexcept nogil:
+    """True when an arithmetic instruction has that destination."""
+    return ((i & 0x1c000000) == 0x10000000 or (i & 0x0e000000) == 0x0a000000) and (i & 31) == register
+
+
+cdef inline bint loads_from(uint32_t i, uint32_t register) noexcept nogil:
+    """A single load or store with an unsigned immediate offset from that register."""
+    return (i & 0x3b000000) == 0x39000000 and ((i >> 5) & 31) == register
+
+
+cdef uint64_t end_of_843419(const uint8_t* code, uint64_t at, uint64_t end) noexcept nogil:
+    """Offset of the last access of the sequence that starts with an ADRP at `at`; 0 when it is none. Between the two
+    accesses one instruction may stand that neither branches nor writes the register."""
+    cdef uint32_t register, second, third
+    if end - at < 12 or (get(code + at) & <uint32_t>0x9f000000) != <uint32_t>I_ADRP:
+        return 0
+    register = get(code + at) & 31
+    second = get(code + at + 4)
+    if not is_memory(second):
+        return 0
+    third = get(code + at + 8)
+    if loads_from(third, register):
+        return at + 8
+    if end - at < 16 or is_branch(third) or writes(third, register):
+        return 0
+    return at + 12 if loads_from(get(code + at + 12), register) else 0
+
+
+cdef bint is_835769(uint32_t first, uint32_t second) noexcept nogil:
+    """A memory access and a 64-bit multiply-accumulate behind it that does not wait for it."""
+    cdef uint32_t op = (second >> 21) & 7
+    cdef uint32_t loaded = first & 31
+    if not is_memory(first) or (second & <uint32_t>0xff000000) != <uint32_t>0x9b000000:
+        return False
+    if (op != 0 and op != 1 and op != 5) or ((second >> 10) & 31) == 31:
+        return False
+    # A load of one integer register that the multiplication reads holds it up.
+    if (first & 0x3e400000) == 0x38400000 or (first & 0x3f000000) == 0x18000000:
+        return not (((second >> 5) & 31) == loaded or ((second >> 16) & 31) == loaded
+                    or ((second >> 10) & 31) == loaded)
+    return True
+
+
+cdef uint32_t find_patch(const Columns* c, const uint8_t* code, uint64_t at, uint64_t end, uint64_t address,
+                         uint64_t* site, uint64_t* next) noexcept nogil:
+    cdef uint32_t flags = (<const Ops*>c.ops).arch_flags
+    cdef uint64_t found
+    at = (at + 3) & ~<uint64_t>3
+    while at < end and end - at >= 8:
+        next[0] = at + 4
+        if flags & ARCH_843419 and ((address + at) & 0xfff) >= 0xff8:
+            found = end_of_843419(code, at, end)
+            if found:
+                site[0] = found
+                return VENEER_ADRP_8 if found - at == 8 else VENEER_ADRP_12
+        if flags & ARCH_835769 and is_835769(get(code + at), get(code + at + 4)):
+            site[0] = at + 4
+            return VENEER
+        at += 4
+    next[0] = end
+    return 0
+
+
+cdef bint adr_instead(uint8_t* adrp, uint64_t address) noexcept nogil:
+    """Turns an ADRP into an ADR of the same page, when that is near: without ADRP there is no erratum."""
+    cdef uint32_t i = get(adrp)
+    cdef int64_t pages, distance
+    if (i & <uint32_t>0x9f000000) != <uint32_t>I_ADRP:
+        # A relaxation has taken it away.
+        return True
+    pages = ((i >> 5) & 0x7ffff) << 2 | ((i >> 29) & 3)
+    if pages & 0x100000:
+        pages -= 0x200000
+    distance = <int64_t>((address & ~<uint64_t>4095) + <uint64_t>(pages << 12) - address)
+    if distance < -0x100000 or distance > 0xfffff:
+        return False
+    put(adrp, I_ADR | adr_bits(distance) | (i & 31))
+    return True
+
+
+cdef void write_patch(uint8_t* out, uint32_t kind, uint64_t address, uint8_t* site, uint64_t site_address) noexcept nogil:
+    cdef uint64_t back = 8 if kind == VENEER_ADRP_8 else 12
+    put(out, get(site))
+    put(out + 4, I_B | (<uint32_t>((site_address - address) >> 2) & 0x3ffffff))
+    if kind != VENEER and adr_instead(site - back, site_address - back):
+        return
+    put(site, I_B | (<uint32_t>((address - site_address) >> 2) & 0x3ffffff))
 
 
 cdef void fill_code(uint8_t* out, uint64_t size) noexcept nogil:
@@ -658,4 +768,9 @@ def connect(OpsTable table not None):
     # Branches reach 128 MiB; the rest is for the thunks themselves.
     o.thunk_spacing = 112 << 20
     o.thunk_align = 3
+    o.thunk_page = 0
+    o.thunk_sizes[VENEER] = o.thunk_sizes[VENEER_ADRP_8] = o.thunk_sizes[VENEER_ADRP_12] = 8
+    o.find_patch = find_patch
+    o.write_patch = write_patch
+    o.patch_reach = 1 << 27
     table.use_plt(0)
