@@ -133,6 +133,17 @@ def write_section(link, output, out):
     runs = []
     write_between(link, output, out, runs)
     apply.write_members(link.tables, runs)
+    finish_section(link, output, out)
+
+
+def finish_section(link, output, out):
+    """Thunks, whose veneers take instructions out of relocated code, and then what the target does to it all."""
+    thunks = link.extra.get("thunks")
+    if thunks is not None and output.flags & SHF_EXECINSTR:
+        thunks.write(link, output, out)
+    finish = getattr(link.target.data, "finish_section", None)
+    if finish is not None and output.flags & SHF_EXECINSTR and not link.options.relocatable:
+        finish(link, output, out)
 
 
 def write_between(link, output, out, runs):
@@ -166,8 +177,6 @@ def write_between(link, output, out, runs):
     fill_gap(link, out + end, output.size - end, fill, code)
     if output.number in link.extra["unwind"]:
         ehframe.write(tables, output.number, output.address, out)
-    if code and "thunks" in link.extra:
-        link.extra["thunks"].write(link, output, out)
     for group, carrier in link.extra["merged"].get(output.number, ()):
         merge.write(tables, group, out + place.fragment_address(tables, carrier) - output.address)
 
@@ -196,6 +205,9 @@ def fill_image(link, out, sections, relocations):
         elif output.file_size:
             write_between(link, output, out.address + output.offset, runs)
     apply.write_members(link.tables, runs)
+    for output in link.outputs:
+        if output.compressed is None and output.file_size:
+            finish_section(link, output, out.address + output.offset)
     dynamic.write_synthetic(link, out.address)
     symtab.write_tables(link, out, sections)
     if relocations or link.extra["groups"]:
