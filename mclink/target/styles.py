@@ -20,9 +20,9 @@ def _x86_64(emulation, formats, arch, triple, bits, lib_suffix):
         relocatable={"plt": _X86_PLT_AT_ZERO, "large_data": _LARGE_AT_ZERO})
 
 
-def _i386():
+def _i386(emulation="elf_i386", formats="elf32-i386", arch="i386"):
     return Style(
-        "elf_i386", ("elf32-i386",) * 3, "i386", "i386-linux-gnu", 0x8048000, 32,
+        emulation, (formats,) * 3, arch, "i386-linux-gnu", 0x8048000, 32,
         lib_suffix="32", rel="rel", got_header=12,
         # Without large sections there is one alignment less at the end.
         parts={"plt": _X86_PLT}, relocatable={"plt": _X86_PLT_AT_ZERO})
@@ -42,6 +42,7 @@ STYLES = {
     "elf32_x86_64": lambda: _x86_64("elf32_x86_64", "elf32-x86-64", "i386:x64-32",
                                     "x86_64-linux-gnux32", 32, "x32"),
     "elf_i386": _i386,
+    "elf_iamcu": lambda: _i386("elf_iamcu", "elf32-iamcu", "iamcu"),
     "elf64lppc": lambda: _elsewhere("styles_ppc64", "elf64lppc"),
     "elf64ppc": lambda: _elsewhere("styles_ppc64", "elf64ppc"),
     "aarch64linux": lambda: _elsewhere("styles_aarch64", "aarch64linux"),
