@@ -237,10 +237,11 @@ cdef class Dynamic:
             e.version = g.version if e.shared else <uint16_t>VER_NDX_GLOBAL
         return 0
 
-    def select(self, Tables tables, version_symbols):
+    def select(self, Tables tables, version_symbols, bint weak=False):
         """Chooses the symbols of .dynsym: what is imported and needed, and what is exported, in link order.
 
-        version_symbols: list of (name, version index), absolute symbols that stand for version definitions."""
+        version_symbols: list of (name, version index), absolute symbols that stand for version definitions.
+        weak: undefined weak names that libraries refer to as well are listed though nothing needs them."""
         cdef Columns* c = &tables.c
         cdef uint32_t row, k, i, gid, last = c.naux
         cdef File* f
@@ -268,6 +269,13 @@ cdef class Dynamic:
             if c.gflags[gid] & G_EXPORT and c.globals[gid].name != NULL \
                     and not (c.globals[gid].aux and c.aux[c.globals[gid].aux].dynsym) and defined_here(c, gid):
                 self.add_global(tables, gid)
+        if weak:
+            for gid in range(1, c.nglobals):
+                if c.globals[gid].state == SYM_UNDEF_WEAK and c.globals[gid].visibility == 0 \
+                        and c.gflags[gid] & (G_REF_REGULAR | G_REF_DYNAMIC | G_FORCED_LOCAL) \
+                        == G_REF_REGULAR | G_REF_DYNAMIC \
+                        and not (c.globals[gid].aux and c.aux[c.globals[gid].aux].dynsym):
+                    self.add_global(tables, gid)
         for name, version in version_symbols:
             e = self.new_entry()
             e.name = self.string(name)

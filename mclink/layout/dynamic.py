@@ -69,7 +69,8 @@ def plan_dynamic(link):
     core = plan.core
     plan.strings = [(tag, core.string(encode(text))) for tag, text in string_tags(link)]
     versions = link.versions[2:] if link.versions else []
-    core.select(tables, [(node.name, number) for number, node in enumerate(versions, 2)])
+    core.select(tables, [(node.name, number) for number, node in enumerate(versions, 2)],
+                getattr(link.target.data, "WEAK_IN_DYNSYM", False))
     core.order(tables, dynamic.has_special(tables, special.GNU_HASH))
     define_versions(link, plan)
     need_versions(link, plan)

@@ -12,6 +12,7 @@ from mclink.target.reloc import FIELD_ARCH, FIELDS, compile_rows
 NAME = "ARM"
 STYLE = "armelf_linux_eabi"
 MACHINE = 40                # EM_ARM
+LARGE_COMMON, LARGE_FLAG = 0, 0 # no large code model
 ELF_CLASS = 32
 BIG_ENDIAN = False
 RELA = False
@@ -30,6 +31,7 @@ TCB_SIZE = 8
 GOT_HEADER = 3
 GOT_IS_PLT = True
 PLT_ENTSIZE = 4             # sh_entsize, as GNU ld has it
+WEAK_IN_DYNSYM = True       # undefined weak names that libraries refer to too are listed, as in GNU ld
 IPLT_IN_DYN = True          # relocations of IFUNCs stand in .rel.dyn
 OUTPUT_FORMAT = "elf32-littlearm"
 
@@ -40,7 +42,8 @@ INTERP = {
 }
 
 # What is no plain formula, by the number under which _core.arch.arm knows it.
-FAMILIES = {"branch": 1, "alu": 2, "load": 3, "aligned": 4, "desc": 5, "desc_call": 6, "piece": 7}
+FAMILIES = {"branch": 1, "alu": 2, "load": 3, "aligned": 4, "desc": 5, "desc_call": 6, "piece": 7,
+            "v4bx": 8, "noi": 9}
 
 _ANY = (-(1 << 63), (1 << 63) - 1)
 
@@ -75,6 +78,7 @@ FIELDS = dict(
     byte3=(FIELD_ARCH + 23, 2, *_ANY),
     bf16=(FIELD_ARCH + 24, 4, -0x10000, 0xFFFF),
     bf12=(FIELD_ARCH + 25, 4, -0x1000, 0xFFF),
+    insn=(0, 4, *_ANY),
     bf18=(FIELD_ARCH + 26, 4, -0x40000, 0x3FFFF),
 )
 
@@ -127,8 +131,8 @@ RELOCS = (
     (52,  "R_ARM_THM_JUMP6",          "S + A - P",         "t6"),
     (53,  "R_ARM_THM_ALU_PREL_11_0",  "S + A - P",         "adr",   "aligned"),
     (54,  "R_ARM_THM_PC12",           "S + A - P",         "pc12",  "aligned"),
-    (55,  "R_ARM_ABS32_NOI",          "S + A",             "w32"),
-    (56,  "R_ARM_REL32_NOI",          "S + A - P",         "w32"),
+    (55,  "R_ARM_ABS32_NOI",          "S + A",             "w32",   "noi"),
+    (56,  "R_ARM_REL32_NOI",          "S + A - P",         "w32",   "noi"),
     (57,  "R_ARM_ALU_PC_G0_NC",       "S + A - P",         "alu",   "piece"),
     (58,  "R_ARM_ALU_PC_G0",          "S + A - P",         "alu",   "alu"),
     (59,  "R_ARM_ALU_PC_G1_NC",       "S + A - P",         "alu",   "piece"),
@@ -179,6 +183,8 @@ RELOCS = (
     (109, "R_ARM_TLS_LDO12",          "DTPOFF + A",        "abs12"),
     (110, "R_ARM_TLS_LE12",           "TPOFF + A",         "abs12"),
     (111, "R_ARM_TLS_IE12GP",         "GOTTP + A - GOT",   "abs12"),
+    # What R_ARM_V4BX becomes with --fix-v4bx.
+    (112, "R_ARM_PRIVATE_0",          "S + A",             "insn",  "v4bx"),
     (132, "R_ARM_THM_ALU_ABS_G0_NC",  "S + A",             "byte0"),
     (133, "R_ARM_THM_ALU_ABS_G1_NC",  "S + A",             "byte1"),
     (134, "R_ARM_THM_ALU_ABS_G2_NC",  "S + A",             "byte2"),
@@ -189,7 +195,7 @@ RELOCS = (
     (160, "R_ARM_IRELATIVE",          "dynamic",           "none"),
 )
 
-SYMBOLIC = (2, 38, 55, 95)    # types that fill a word and may become dynamic relocations
+SYMBOLIC = (2, 38, 95)    # types that fill a word and may become dynamic relocations
 
 CONSTANTS = {
     "word_size": WORD,
@@ -208,7 +214,8 @@ CONSTANTS = {
     "dyn_tlsdesc": 13,
 }
 
-PLT_STYLES = {"plain": 0, "long": 1}
+# What --target2 means by default: GOT-relative where there are run-time linkers.
+TARGET2_TYPES = {"rel": 3, "abs": 2, "got-rel": 96}
 SEGMENTS = ((".ARM.exidx", 0x70000001),)    # PT_ARM_EXIDX: where the unwinder finds the table
 
 
@@ -229,9 +236,38 @@ def prepare_layout(link):
 
 
 def merge_inputs(link):
-    """Build attributes and e_flags."""
+    """Build attributes and e_flags; the relocations whose meaning the command line chooses."""
     from mclink.target.arm_attributes import merge_attributes
     merge_attributes(link)
+    options = link.options
+    ops = link.target.ops
+    if options.target1 == "rel":
+        ops.copy_type(38, 3)
+    target2 = options.target2 or ("rel" if link.target.flavour == "none" else "got-rel")
+    ops.copy_type(41, TARGET2_TYPES[target2])
+    if options.fix_v4bx:
+        ops.copy_type(40, 112)
+    if options.be8 and link.target.data.BIG_ENDIAN and not options.relocatable:
+        from mclink._core.arch.arm import use_be8
+        use_be8(ops)
+        link.image["e_flags"] |= 0x00800000     # EF_ARM_BE8
+
+
+def choose_plt(link):
+    """Number of the PLT style: --long-plt, --be8."""
+    return (1 if link.options.long_plt else 0) + (2 if is_be8(link) else 0)
+
+
+def is_be8(link):
+    """True when instructions become little-endian in big-endian output."""
+    return bool(link.image.get("e_flags", 0) & 0x00800000)
+
+
+def finish_section(link, output, out):
+    """Turns the instructions of an output section of code, whose bytes stand at address `out`."""
+    if is_be8(link):
+        from mclink._core.arch.arm import turn_code
+        turn_code(link.tables, output.number, output.address, out)
 
 
 def tls_bases(start, size, align):

@@ -44,14 +44,14 @@ class Target:
         return self.qemu is None
 
 
-_ALL = ("ifunc", "relr", "static-pie", "copy", "rela", "gnu-hash", "tls-static")
+_ALL = ("eh-frame", "ifunc", "relr", "static-pie", "copy", "rela", "gnu-hash", "tls-static")
 
 TARGETS = {t.name: t for t in (
     Target("amd64", "x86_64-linux-gnu", "elf_x86_64", "EM_X86_64", 64, True, "/lib64/ld-linux-x86-64.so.2", "R_X86_64_",
            _ALL + ("tlsdesc", "large-model", "gdb", "noplt")),
     Target("i386", "i686-linux-gnu", "elf_i386", "EM_386", 32, True, "/lib/ld-linux.so.2", "R_386_",
            # Run by the host's kernel: threads hang under qemu-i386 7.2, whoever has linked them.
-           ("ifunc", "relr", "static-pie", "copy", "gnu-hash", "tls-static", "tlsdesc", "noplt"),
+           ("eh-frame", "ifunc", "relr", "static-pie", "copy", "gnu-hash", "tls-static", "tlsdesc", "noplt"),
            packages=("gcc-i686-linux-gnu", "g++-i686-linux-gnu", "libc6-i386", "lib32stdc++6")),
     Target("aarch64", "aarch64-linux-gnu", "aarch64linux", "EM_AARCH64", 64, True, "/lib/ld-linux-aarch64.so.1", "R_AARCH64_",
            _ALL + ("tlsdesc",), qemu="qemu-aarch64",
@@ -60,16 +60,16 @@ TARGETS = {t.name: t for t in (
            ("ifunc", "copy", "gnu-hash", "tls-static"), qemu="qemu-arm",
            packages=("gcc-arm-linux-gnueabihf", "g++-arm-linux-gnueabihf", "qemu-user")),
     Target("mips", "mips-linux-gnu", "elf32btsmip", "EM_MIPS", 32, False, "/lib/ld.so.1", "R_MIPS_",
-           ("copy", "tls-static"), qemu="qemu-mips",
+           ("eh-frame", "copy", "tls-static"), qemu="qemu-mips",
            packages=("gcc-mips-linux-gnu", "g++-mips-linux-gnu", "qemu-user")),
     Target("mipsel", "mipsel-linux-gnu", "elf32ltsmip", "EM_MIPS", 32, True, "/lib/ld.so.1", "R_MIPS_",
-           ("copy", "tls-static"), qemu="qemu-mipsel",
+           ("eh-frame", "copy", "tls-static"), qemu="qemu-mipsel",
            packages=("gcc-mipsel-linux-gnu", "g++-mipsel-linux-gnu", "qemu-user")),
     Target("mips64el", "mips64el-linux-gnuabi64", "elf64ltsmip", "EM_MIPS", 64, True, "/lib64/ld.so.1", "R_MIPS_",
-           ("copy", "rela", "tls-static"), qemu="qemu-mips64el",
+           ("eh-frame", "copy", "rela", "tls-static"), qemu="qemu-mips64el",
            packages=("gcc-mips64el-linux-gnuabi64", "g++-mips64el-linux-gnuabi64", "qemu-user")),
     Target("ppc64", "powerpc64-linux-gnu", "elf64ppc", "EM_PPC64", 64, False, "/lib64/ld64.so.1", "R_PPC64_",
-           ("ifunc", "copy", "rela", "gnu-hash", "tls-static"), qemu="qemu-ppc64",
+           ("eh-frame", "ifunc", "copy", "rela", "gnu-hash", "tls-static"), qemu="qemu-ppc64",
            packages=("gcc-powerpc64-linux-gnu", "g++-powerpc64-linux-gnu", "qemu-user")),
     Target("ppc64le", "powerpc64le-linux-gnu", "elf64lppc", "EM_PPC64", 64, True, "/lib64/ld64.so.2", "R_PPC64_",
            _ALL, qemu="qemu-ppc64le",

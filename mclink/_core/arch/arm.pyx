@@ -10,6 +10,7 @@ A 32-bit Thumb instruction is two halfwords, the one with the opcode first. With
 the data (BE32); --be8 turns them over in the finished image.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int32_t, int64_t
+from libc.stdlib cimport malloc, free, qsort
 from mclink._core.bytes cimport load16, load32, store16, store32
 from mclink._core.elf cimport Rela, STT_FUNC, STT_GNU_IFUNC
 from mclink._core.fault cimport FAULT_OVERFLOW, FAULT_BAD_INSTRUCTION
@@ -26,6 +27,8 @@ cdef enum:                   # RelocType.relax; keep in step with mclink.target.
     FAMILY_DESC = 5          # TLS descriptors: the address of one ...
     FAMILY_DESC_CALL = 6     # ... and the call through it
     FAMILY_PIECE = 7         # group relocations without a range check
+    FAMILY_V4BX = 8          # BX, which ARMv4 has not
+    FAMILY_NOI = 9           # no interworking: without the bit that tells the instruction set
 
 cdef enum:                   # verdicts
     A_BRANCH = 16            # a call or jump
@@ -34,6 +37,8 @@ cdef enum:                   # verdicts
     A_ALIGNED = 19
     A_PIECE = 20
     A_THUNK = 21             # a call or jump to a veneer
+    A_V4BX = 22              # BX Rm -> MOV pc, Rm
+    A_NOI = 23
 
 cdef enum:                   # Ops.arch_flags; keep in step with mclink.target.arm_attributes
     ARCH_BLX = 1             # BLX, and loads of pc that change the instruction set (v5T)
@@ -420,6 +425,10 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
             return A_ALIGNED
         if family == FAMILY_PIECE:
             return A_PIECE
+        if family == FAMILY_V4BX:
+            return A_V4BX
+        if family == FAMILY_NOI:
+            return A_NOI
     return 0
 
 
@@ -576,6 +585,15 @@ cdef void apply_aligned(Place* p, const Rela* r, const RelocType* t) noexcept no
     store_checked(p, t, S + <uint64_t>r.r_addend - (p.P & ~<uint64_t>3))
 
 
+cdef void apply_noi(Place* p, const Rela* r, const RelocType* t) noexcept nogil:
+    cdef Columns* c = p.c
+    cdef const File* f = &c.files[p.frag.file]
+    cdef uint64_t S = symbol_address(c, f, r.r_sym, r.r_addend)
+    if branch_state(c, f, r.r_sym, S) == STATE_THUMB:
+        S &= ~<uint64_t>1
+    store_checked(p, t, subtract_reference(c, t.reference, S + <uint64_t>r.r_addend, p.P))
+
+
 cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     cdef const Rela* r = &p.frag.relocs[p.index]
     cdef const RelocType* t = &p.ops.types[r.r_type]
@@ -583,6 +601,10 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
         apply_branch(p, r, t, verdict)
     elif verdict == A_ALIGNED:
         apply_aligned(p, r, t)
+    elif verdict == A_NOI:
+        apply_noi(p, r, t)
+    elif verdict == A_V4BX:
+        store32(p.loc, (load32(p.loc, p.c.swap) & 0xf000000fU) | 0x01a0f000U, p.c.swap)
     else:
         apply_group(p, r, t, verdict)
 
@@ -658,47 +680,49 @@ cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing)
     return choose_veneer(c, arch, thumb, STATE_ARM if b.plt else state)
 
 
-cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
-    """`target` counts the addend of the branch, which makes up for its PC."""
+cdef void write_veneer(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap,
+                       bint data) noexcept nogil:
+    """`target` counts the addend of the branch, which makes up for its PC. swap: byte order of instructions, data: of
+    the words behind them."""
     cdef uint32_t to = <uint32_t>target + (8 if kind <= VENEER_ARM_PIC else 4)
     cdef uint32_t at = <uint32_t>address
     if kind >= VENEER_SAME:
         to |= 1
     if kind == VENEER_ARM:
         store32(out, 0xe51ff004U, swap)
-        store32(out + 4, to, swap)
+        store32(out + 4, to, data)
     elif kind == VENEER_ARM_V4T:
         store32(out, 0xe59fc000U, swap)
         store32(out + 4, 0xe12fff1cU, swap)
-        store32(out + 8, to, swap)
+        store32(out + 8, to, data)
     elif kind == VENEER_ARM_PIC:
         store32(out, 0xe59fc004U, swap)
         store32(out + 4, 0xe08fc00cU, swap)
         store32(out + 8, 0xe12fff1cU, swap)
-        store32(out + 12, to - (at + 12), swap)
+        store32(out + 12, to - (at + 12), data)
     elif kind == VENEER_THUMB or kind == VENEER_SAME_THUMB:
         store_thumb(out, 0xf8df, 0xf000, swap)
-        store32(out + 4, to, swap)
+        store32(out + 4, to, data)
     elif kind == VENEER_THUMB_V4T:
         store_thumb(out, 0x4778, 0x46c0, swap)
         store32(out + 4, 0xe59fc000U, swap)
         store32(out + 8, 0xe12fff1cU, swap)
-        store32(out + 12, to, swap)
+        store32(out + 12, to, data)
     elif kind == VENEER_THUMB_PIC or kind == VENEER_SAME_PIC:
         store_thumb(out, 0x4778, 0x46c0, swap)
         store32(out + 4, 0xe59fc004U, swap)
         store32(out + 8, 0xe08fc00cU, swap)
         store32(out + 12, 0xe12fff1cU, swap)
-        store32(out + 16, to - (at + 16), swap)
+        store32(out + 16, to - (at + 16), data)
     elif kind == VENEER_V6M or kind == VENEER_SAME_V6M:
         store_thumb(out, 0xb403, 0x4801, swap)
         store_thumb(out + 4, 0x9001, 0xbd01, swap)
-        store32(out + 8, to, swap)
+        store32(out + 8, to, data)
     elif kind == VENEER_V6M_PIC:
         store_thumb(out, 0xb401, 0x4802, swap)
         store_thumb(out + 4, 0x4684, 0xbc01, swap)
         store_thumb(out + 8, 0x44fc, 0x4760, swap)
-        store32(out + 12, to - (at + 12), swap)
+        store32(out + 12, to - (at + 12), data)
     else:
         if kind == VENEER_V7M_PIC or kind == VENEER_SAME_V7M_PIC:
             to -= at + 12
@@ -712,47 +736,147 @@ cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t ta
             store_thumb(out + 8, 0x4760, 0xbf00, swap)
 
 
+cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
+    write_veneer(out, kind, address, target, swap, swap)
+
+
+cdef void write_thunk_be8(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
+    write_veneer(out, kind, address, target, False, swap)
+
+
 # ---- PLT
 
-cdef void write_header(uint8_t* out, const PltEntry* e) noexcept nogil:
-    """str lr, [sp, #-4]!; ldr lr, [pc, #4]; add lr, pc, lr; ldr pc, [lr, #8]!; .word GOT - (. - 4 + 4)
+cdef void put_header(uint8_t* out, const PltEntry* e, bint swap) noexcept nogil:
+    """str lr, [sp, #-4]!; ldr lr, [pc, #4]; add lr, pc, lr; ldr pc, [lr, #8]!; .word
 
-    The resolver finds the slot's address in ip and that of the third reserved word in lr."""
-    store32(out, 0xe52de004U, e.swap)
-    store32(out + 4, 0xe59fe004U, e.swap)
-    store32(out + 8, 0xe08fe00eU, e.swap)
-    store32(out + 12, 0xe5bef008U, e.swap)
+    The resolver finds the slot's address in ip and that of the third reserved word in lr. swap: byte order of
+    instructions."""
+    store32(out, 0xe52de004U, swap)
+    store32(out + 4, 0xe59fe004U, swap)
+    store32(out + 8, 0xe08fe00eU, swap)
+    store32(out + 12, 0xe5bef008U, swap)
     store32(out + 16, <uint32_t>(e.gotplt - e.address - 16), e.swap)
 
 
-cdef void write_thumb_stub(uint8_t* out, bint swap) noexcept nogil:
-    """bx pc; nop: for jumps from Thumb code, in front of the entry proper."""
-    store16(out, 0x4778, swap)
-    store16(out + 2, 0x46c0, swap)
+cdef void put_entry(uint8_t* out, const PltEntry* e, bint swap, bint is_long) noexcept nogil:
+    """bx pc; nop for jumps from Thumb code, in front of the entry proper: add ip, pc, #a << 20; add ip, ip, #b << 12;
+    ldr pc, [ip, #c]!; a long one has an add of #d << 28 before."""
+    cdef uint32_t distance = <uint32_t>(e.slot - e.address - 8)
+    store_thumb(out - 4, 0x4778, 0x46c0, swap)
+    if is_long:
+        store32(out, 0xe28fc200U | (distance >> 28), swap)
+        store32(out + 4, 0xe28cc600U | ((distance >> 20) & 0xff), swap)
+        out += 4
+    else:
+        store32(out, 0xe28fc600U | ((distance >> 20) & 0xff), swap)
+    store32(out + 4, 0xe28cca00U | ((distance >> 12) & 0xff), swap)
+    store32(out + 8, 0xe5bcf000U | (distance & 0xfff), swap)
+
+
+cdef void write_header(uint8_t* out, const PltEntry* e) noexcept nogil:
+    put_header(out, e, e.swap != 0)
+
+
+cdef void write_header_be8(uint8_t* out, const PltEntry* e) noexcept nogil:
+    put_header(out, e, False)
 
 
 cdef void write_entry(uint8_t* out, const PltEntry* e) noexcept nogil:
-    """add ip, pc, #a << 20; add ip, ip, #b << 12; ldr pc, [ip, #c]!"""
-    cdef uint32_t distance = <uint32_t>(e.slot - e.address - 8)
-    write_thumb_stub(out - 4, e.swap)
-    store32(out, 0xe28fc600U | ((distance >> 20) & 0xff), e.swap)
-    store32(out + 4, 0xe28cca00U | ((distance >> 12) & 0xff), e.swap)
-    store32(out + 8, 0xe5bcf000U | (distance & 0xfff), e.swap)
+    put_entry(out, e, e.swap != 0, False)
+
+
+cdef void write_entry_be8(uint8_t* out, const PltEntry* e) noexcept nogil:
+    put_entry(out, e, False, False)
 
 
 cdef void write_long_entry(uint8_t* out, const PltEntry* e) noexcept nogil:
-    """add ip, pc, #a << 28; add ip, ip, #b << 20; add ip, ip, #c << 12; ldr pc, [ip, #d]!"""
-    cdef uint32_t distance = <uint32_t>(e.slot - e.address - 8)
-    write_thumb_stub(out - 4, e.swap)
-    store32(out, 0xe28fc200U | (distance >> 28), e.swap)
-    store32(out + 4, 0xe28cc600U | ((distance >> 20) & 0xff), e.swap)
-    store32(out + 8, 0xe28cca00U | ((distance >> 12) & 0xff), e.swap)
-    store32(out + 12, 0xe5bcf000U | (distance & 0xfff), e.swap)
+    put_entry(out, e, e.swap != 0, True)
+
+
+cdef void write_long_entry_be8(uint8_t* out, const PltEntry* e) noexcept nogil:
+    put_entry(out, e, False, True)
+
+
+# ---- BE8: instructions are little-endian, data is big-endian (AAELF32, "Program Loading")
+
+cdef struct Mark:            # a mapping symbol: what stands from here on
+    uint32_t section         # section index
+    uint32_t kind            # b"a", b"t" or b"d"
+    uint64_t offset          # in the section
+
+
+cdef int compare_marks(const void* left, const void* right) noexcept nogil:
+    cdef const Mark* a = <const Mark*>left
+    cdef const Mark* b = <const Mark*>right
+    if a.section != b.section:
+        return 1 if a.section > b.section else -1
+    return (a.offset > b.offset) - (a.offset < b.offset)
+
+
+cdef void turn(uint8_t* out, uint64_t start, uint64_t end, uint32_t kind) noexcept nogil:
+    """Reverses the bytes of the instructions in [start, end)."""
+    if kind == c'a':
+        while start + 4 <= end:
+            store32(out + start, load32(out + start, False), True)
+            start += 4
+    elif kind == c't':
+        while start + 2 <= end:
+            store16(out + start, load16(out + start, False), True)
+            start += 2
+
+
+cdef uint32_t read_marks(const File* f, Mark* marks) noexcept nogil:
+    """The mapping symbols of a file, sorted; their number. marks: room for all its local symbols."""
+    cdef uint32_t i, n = 0
+    cdef uint64_t name
+    cdef const char* text
+    for i in range(min(f.first_global, f.nsyms)):
+        name = f.syms[i].st_name
+        if name + 2 >= f.strtab_size or not shndx_is_ordinary(f, i):
+            continue
+        text = f.strtab + name
+        if text[0] == c'$' and (text[1] == c'a' or text[1] == c't' or text[1] == c'd') \
+                and (text[2] == 0 or text[2] == c'.'):
+            marks[n].section = sym_section(f, i)
+            marks[n].kind = text[1]
+            marks[n].offset = f.syms[i].st_value
+            n += 1
+    qsort(marks, n, sizeof(Mark), compare_marks)
+    return n
+
+
+def turn_code(Tables tables not None, uint32_t output, uint64_t address, size_t out):
+    """Makes the instructions of all input sections in an output section at `address` little-endian; `out`: address
+    of its bytes in memory, which have been relocated."""
+    cdef Columns* c = &tables.c
+    cdef Mark* marks
+    cdef const File* f
+    cdef const Fragment* g
+    cdef uint32_t k, i, n, frag
+    cdef uint64_t end
+    for k in range(c.nlive):
+        f = &c.files[c.live[k]]
+        if f.kind != FILE_OBJECT or f.first_global == 0:
+            continue
+        marks = <Mark*>malloc(f.first_global * sizeof(Mark))
+        if marks == NULL:
+            raise MemoryError
+        n = read_marks(f, marks)
+        for i in range(n):
+            frag = f.frag_base + marks[i].section
+            g = &c.frags[frag]
+            if g.kind != FRAG_REGULAR or g.output != output or not c.frag_state[frag] & STATE_LIVE:
+                continue
+            end = g.size
+            if i + 1 < n and marks[i + 1].section == marks[i].section and marks[i + 1].offset < end:
+                end = marks[i + 1].offset
+            turn(<uint8_t*>out + (c.frag_addr[frag] - address), marks[i].offset, end, marks[i].kind)
+        free(marks)
 
 
 # ---- connecting
 
-cdef void set_style(PltStyle* s, uint32_t entry_size, plt_writer_t entry) noexcept nogil:
+cdef void set_style(PltStyle* s, uint32_t entry_size, plt_writer_t header, plt_writer_t entry) noexcept nogil:
     s.header_size = 20
     s.entry_size = entry_size
     s.lazy_size = 0
@@ -760,18 +884,20 @@ cdef void set_style(PltStyle* s, uint32_t entry_size, plt_writer_t entry) noexce
     s.push_offset = PUSH_HEADER
     s.skip = 4
     s.align = 4
-    s.header = write_header
+    s.header = header
     s.entry = entry
     s.lazy = NULL
     s.got = entry
 
 
 def connect_arm(OpsTable table not None):
-    """Gives `table` the functions of ARM; PLT style 0 is the usual one, 1 --long-plt. The numbers of the fields are
-    those of mclink.target.arm.FIELDS."""
+    """Gives `table` the functions of ARM; PLT style 0 is the usual one, 1 --long-plt, 2 and 3 are the same with
+    --be8. The numbers of the fields are those of mclink.target.arm.FIELDS."""
     cdef Ops* o = &table.ops
-    set_style(&o.styles[0], 16, write_entry)
-    set_style(&o.styles[1], 20, write_long_entry)
+    set_style(&o.styles[0], 16, write_header, write_entry)
+    set_style(&o.styles[1], 20, write_header, write_long_entry)
+    set_style(&o.styles[2], 16, write_header_be8, write_entry_be8)
+    set_style(&o.styles[3], 20, write_header_be8, write_long_entry_be8)
     o.choose_relaxation = choose_relaxation
     o.apply_relaxed = apply_relaxed
     o.describe_relaxed = describe_relaxed
@@ -847,3 +973,8 @@ def connect_arm(OpsTable table not None):
     o.write_field[26] = write_bf18
     o.read_field[26] = read_bf18
     table.use_plt(0)
+
+
+def use_be8(OpsTable table not None):
+    """Veneers with little-endian instructions and big-endian words."""
+    table.ops.write_thunk = write_thunk_be8

@@ -97,6 +97,7 @@ def test_uncaught_exception_terminates(tc):
     assert done.rc == -6 and "terminate called" in done.err
 
 
+@pytest.mark.needs("eh-frame")
 def test_eh_frame_hdr_is_sorted_and_complete(tc):
     """LSB, .eh_frame_hdr: version 1, a table of (initial location, FDE address) sorted by location, one row per live FDE."""
     objs = [tc.cxx(THROWER, "-O1", "-fPIE", name="thrower"), tc.cxx(CATCHER, "-O1", "-fPIE", name="catcher")]

@@ -61,6 +61,7 @@ def test_facts_equal_gnu_ld(tc, lang, mode):
     judge(tc, "exe", "hello", *ldflags, obj, driver="gcc" if lang == "c" else "g++")
 
 
+@pytest.mark.needs("static-pie")
 def test_static_pie_facts_equal_gnu_ld(tc):
     obj = tc.c(HELLO_C, "-fPIE")
     judge(tc, "exe", "hello", "-static-pie", obj)
