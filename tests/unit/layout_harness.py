@@ -86,6 +86,9 @@ class Bench:
         subprocess.run(["as", name + ".s", "-o", name + ".o"], cwd=self.folder, check=True)
         return name + ".o"
 
+    def archive(self, name, *members):
+        subprocess.run(["ar", "rcD", name, *members], cwd=self.folder, check=True)
+
     def reference(self, words, output="reference"):
         """Link with GNU ld: (status, messages)."""
         done = subprocess.run(["ld.bfd", "-o", output, *words], cwd=self.folder, capture_output=True, text=True)

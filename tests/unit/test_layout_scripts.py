@@ -145,6 +145,17 @@ OPTIONS = (
 )
 
 
+FILE_PATTERNS = (
+    "*lib1.a:m.o(.text* .data*)", "*lib1.a:(.text* .data*)", "lib1.a:m.o(.text* .data*)", "*:m.o(.text* .data*)",
+    ":start.o(.text*)", ":m.o(.text*)", "*lib1.a(.text* .data*)", "*m.o(.text* .data*)",
+    "*(EXCLUDE_FILE(*lib1.a) .text* .data*)", "*(EXCLUDE_FILE(*lib1.a:) .text* .data*)",
+    "*(EXCLUDE_FILE(*lib1.a:m.o *start.o) .text* .data*)", "[s]*.o(.text*)", "*lib?.a:*(.text*)",
+    "*lib[!2].a:*(.text*)",
+)
+
+START = ".globl _start\n.text\n_start: call fn2\n.section .note.GNU-stack, \"\", @progbits\n"
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
     bench = Bench(tmp_path_factory.mktemp("layout"))
@@ -154,6 +165,10 @@ def bench(tmp_path_factory):
     bench.assemble("many", MANY)
     bench.assemble("tls", TLS)
     bench.assemble("followers", FOLLOWERS)
+    bench.assemble("start", START)
+    bench.archive("lib1.a", bench.assemble("m", FIRST.replace("_start", "other")))
+    bench.archive("lib2.a", "n.o")
+    bench.assemble("m", FIRST)
     return bench
 
 
@@ -222,6 +237,12 @@ def test_the_tls_block_starts_aligned_to_all_of_it(bench, options):
 def test_link_order_follows_the_sections_it_describes(bench):
     script = "SECTIONS { . = 0x1000; .text : { *(.text.a) *(.text) *(.text.b) } }"
     agree(bench, ["-T", bench.write("script.lds", script), "followers.o"])
+
+
+@pytest.mark.parametrize("pattern", FILE_PATTERNS)
+def test_patterns_of_files_and_archive_members(bench, pattern):
+    script = f"SECTIONS {{ . = 0x1000; .a : {{ {pattern} }} .text : {{ *(.text*) }} .data : {{ *(.data*) }} }}"
+    agree(bench, ["-T", bench.write("script.lds", script), "start.o", "--whole-archive", "lib1.a", "lib2.a"])
 
 
 def test_an_unknown_section_has_no_address(bench):
