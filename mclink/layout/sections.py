@@ -202,6 +202,8 @@ def describe_section(section, members, link, own):
     if not section.flags & SHF_MERGE and first_type == SHT_PROGBITS and not internal:
         section.entsize = 0
     section.type = _TYPES_BY_NAME.get(section.name) or first_type
+    if section.type in (SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY):
+        section.entsize = link.target.data.ELF_CLASS // 8
     if not section.type or section.type == SHT_NOBITS and contents:
         section.type = SHT_PROGBITS
     elif not contents:
