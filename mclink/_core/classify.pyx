@@ -170,8 +170,8 @@ cdef struct Name:            # a section's name
     uint32_t length          # bytes
 
 
-cdef bint match_file(const FilePattern* p, const File* files, const File* f) noexcept nogil:
-    """Whether a file pattern matches. A pattern without ':' also tries the name of the archive."""
+cdef bint match_file(const FilePattern* p, const File* files, const File* f, bint excludes) noexcept nogil:
+    """Whether a file pattern matches. In EXCLUDE_FILE one without ':' also tries the name of the archive."""
     cdef const File* archive = &files[f.archive] if f.archive else NULL
     if p.archive != NULL:
         if p.archive == p.archive_end:
@@ -182,7 +182,7 @@ cdef bint match_file(const FilePattern* p, const File* files, const File* f) noe
             return False
     if p.member == NULL or glob_match(p.member, p.member_end, f.name, f.name + f.name_len):
         return True
-    return p.archive == NULL and archive != NULL and glob_match(
+    return excludes and p.archive == NULL and archive != NULL and glob_match(
         p.member, p.member_end, archive.name, archive.name + archive.name_len)
 
 
@@ -194,11 +194,11 @@ cdef bint condition_holds(Trie* t, Columns* c, const File* f, uint32_t condition
     cdef uint32_t i
     if answers[condition]:
         return answers[condition] == 2
-    answer = row.pattern == NO_RULE or match_file(&t.files[row.pattern], c.files, f)
+    answer = row.pattern == NO_RULE or match_file(&t.files[row.pattern], c.files, f, False)
     for i in range(row.first_exclude, row.first_exclude + row.n_excludes):
         if not answer:
             break
-        answer = not match_file(&t.files[i], c.files, f)
+        answer = not match_file(&t.files[i], c.files, f, True)
     answers[condition] = 2 if answer else 1
     return answer
 
