@@ -42,6 +42,10 @@ cdef extern from * nogil:
             saved = errno; close(fd); unlink(path); errno = saved;
             return NULL;
         }
+#ifdef MADV_HUGEPAGE
+        /* Page-cache folios as large as the file system has them: fewer faults. */
+        madvise(p, size, MADV_HUGEPAGE);
+#endif
         *out_fd = fd;
         return p;
     }

@@ -14,11 +14,14 @@ cdef extern from * nogil:
     void* mmap(void* address, size_t length, int protection, int flags, int fd, long offset)
     void* mremap(void* address, size_t old_length, size_t length, int flags, ...)
     int munmap(void* address, size_t length)
+    int madvise(void* address, size_t length, int advice)
+    int MADV_HUGEPAGE
     void* MAP_FAILED
     int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MREMAP_MAYMOVE
 
 cdef enum:
     FAULT_ROWS = 4096
+    LARGE = 4 << 20          # bytes from which a column asks for large pages: each saves 511 faults
 
 
 cdef void* grow(void* old, size_t item, size_t used, size_t capacity) except NULL:
@@ -30,6 +33,8 @@ cdef void* grow(void* old, size_t item, size_t used, size_t capacity) except NUL
         new = mremap(old, item * used, item * capacity, MREMAP_MAYMOVE)
     if new == MAP_FAILED:
         raise MemoryError
+    if item * capacity >= LARGE:
+        madvise(new, item * capacity, MADV_HUGEPAGE)
     return new
 
 
