@@ -31,7 +31,8 @@ def run(options, stream=None):
         out.write(gcc_folder() + "\n")
         return 0
     if action == "print-output-format":
-        out.write((options.oformat or FORMATS[0]) + "\n")
+        chosen = (name for name, emulation in FORMATS.items() if emulation == options.emulation)
+        out.write((options.oformat or next(chosen, next(iter(FORMATS)))) + "\n")
         return 0
     if action == "print-sysroot":
         out.write(options.sysroot + "\n")

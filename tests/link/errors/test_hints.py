@@ -70,7 +70,7 @@ def test_discarded_section(tc):
     """The winner of a group lacks what the loser's other sections refer to."""
     first = tc.asm('.section .text.g,"axG",@progbits,grp,comdat\n.globl grp\ngrp: ret\n', name="first")
     second = tc.asm('.section .text.g,"axG",@progbits,grp,comdat\n.globl grp, extra\ngrp: ret\nextra: ret\n'
-                    '.data\n.quad extra\n', name="second")
+                    '.data\n.long extra\n', name="second")
     done = tc.link("prog", tc.c("int main(void) { return 0; }", name="m"), first, second, check=False)
     assert_failed(done)
     _, rest = error_block(done, "relocation refers to a symbol in a discarded section: extra")
