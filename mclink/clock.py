@@ -50,12 +50,28 @@ def print_stats(link, stream):
 
 
 def write_trace(link, path):
-    """--time-trace: the passes in Chrome's trace format (one complete event each)."""
+    """--time-trace: Chrome's trace format, an event for each pass and one for each thread in a parallel region.
+
+    Row 0 shows the passes, row 1 + i what thread i did within them; `serial_ms` of a pass is the time in which no
+    more than one thread could work."""
     import json
+    from mclink._core.parallel import take_trace
+    clock = link.clock
     events = [{"name": "process_name", "ph": "M", "pid": 1, "tid": 0, "args": {"name": "mclink"}}]
-    for name, start, wall, cpu in link.clock.rows:
+    spans = sorted((start - clock.origin, end - clock.origin, units, thread)
+                   for start, end, units, thread in take_trace())
+    row = 0
+    for name, start, wall, cpu in clock.rows:
+        covered, done = 0, start
+        while row < len(spans) and spans[row][0] < start + wall:
+            begin, end, units, thread = spans[row]
+            events.append({"name": name, "ph": "X", "pid": 1, "tid": 1 + thread, "ts": begin / 1000,
+                           "dur": (end - begin) / 1000, "args": {"units": units}})
+            covered += max(end - max(begin, done), 0)
+            done = max(done, end)
+            row += 1
         events.append({"name": name, "ph": "X", "pid": 1, "tid": 0, "ts": start / 1000, "dur": wall / 1000,
-                       "args": {"cpu_ms": cpu / 1e6}})
+                       "args": {"cpu_ms": cpu / 1e6, "serial_ms": (wall - covered) / 1e6}})
     with open(path, "w") as stream:
         json.dump({"traceEvents": events, "otherData": {"counts": link.clock.counts}}, stream)
         stream.write("\n")

@@ -71,6 +71,9 @@ def prepare_link(link, argv):
     link.options = parse(argv[1:], argv[0] if argv else "ld.mclink")
     link.diag = Diagnostics(link.options)
     link.tree = link.options.tree
+    if link.options.time_trace is not None:
+        from mclink._core.parallel import start_trace
+        start_trace()
 
 
 def run_phase(link, name):

@@ -1,6 +1,6 @@
 """Level 2: single names for Python (options, scripts, reports) and the final values of all of them."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 from mclink._core.elf cimport *
 from mclink._core.hash cimport hash_bytes
 from mclink._core.names cimport find_name
@@ -201,22 +201,22 @@ def undefined_names(Tables tables):
             if c.globals[gid].state == SYM_UNDEF or c.globals[gid].state == SYM_UNDEF_WEAK]
 
 
-def names_starting(Tables tables, bytes prefix):
-    """gids of referenced, undefined names that start with `prefix`, ascending: for __start_ and __stop_."""
+def names_starting(Tables tables, prefixes):
+    """gids of referenced, undefined names that start with each of some prefixes (bytes, beginning with "__" or "."):
+    for __start_ and __stop_. A list of lists, the gids ascending."""
     cdef Columns* c = &tables.c
     cdef uint32_t gid
     cdef Global* g
-    cdef const char* text = prefix
-    cdef size_t n = len(prefix)
-    cdef size_t i
-    result = []
+    cdef const char* text
+    result = [[] for _ in prefixes]
     for gid in range(1, c.nglobals):
         g = &c.globals[gid]
-        if g.name == NULL or g.name_len <= n or g.state == SYM_UNSEEN or g.state == SYM_DEFINED:
+        if g.name == NULL or g.state == SYM_UNSEEN or g.state == SYM_DEFINED or g.name_len < 2:
             continue
-        i = 0
-        while i < n and g.name[i] == text[i]:
-            i += 1
-        if i == n:
-            result.append(gid)
+        if g.name[0] != c'.' and (g.name[0] != c'_' or g.name[1] != c'_'):
+            continue
+        for prefix, gids in zip(prefixes, result):
+            text = prefix
+            if g.name_len > <size_t>len(prefix) and memcmp(g.name, text, len(prefix)) == 0:
+                gids.append(gid)
     return result

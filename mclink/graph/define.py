@@ -78,8 +78,9 @@ def define_start_stop(link):
     "Input Section Example" and -z start-stop-visibility)."""
     tables = link.tables
     wanted = {}
-    for prefix, stop in ((b"__start_", False), (b"__stop_", True), (b".startof.", False), (b".sizeof.", "size")):
-        for gid in symbols.names_starting(tables, prefix):
+    kinds = ((b"__start_", False), (b"__stop_", True), (b".startof.", False), (b".sizeof.", "size"))
+    for (prefix, stop), gids in zip(kinds, symbols.names_starting(tables, [prefix for prefix, _ in kinds])):
+        for gid in gids:
             if symbols.is_undefined(tables, gid):
                 section = symbols.name(tables, gid)[len(prefix):]
                 if is_identifier(section) or prefix[0] == 46 and section:
