@@ -12,14 +12,13 @@ from libc.stdlib cimport calloc, realloc, free, qsort
 from libc.string cimport memcmp, memcpy, memset, strlen
 
 from mclink._core.elf cimport (
-    SHT_NOBITS, SHF_ALLOC, SHF_WRITE, SHF_TLS, SHF_GROUP, SHF_X86_64_LARGE)
+    SHT_NOBITS, SHF_ALLOC, SHF_WRITE, SHF_TLS, SHF_GROUP)
 from mclink._core.parallel cimport parallel_for, atomic_or8, atomic_add64
 from mclink._core.tables cimport (
     Columns, File, Fragment, Tables, FRAG_NONE, FRAG_COMMON, STATE_DISCARDED, STATE_KEEP,
     STATE_SCRIPT_DISCARD)
 
 cdef enum:
-    EM_X86_64 = 62
     NO_RULE = 0xffffffff
     DENSE_CHILDREN = 4       # a node with more children gets a table of 256
     ORPHANS = 16384          # orphans that are listed; with more of them all fragments are searched
@@ -214,8 +213,8 @@ cdef Name fragment_name(Columns* c, uint32_t frag, char* buffer) noexcept nogil:
     if row.kind == FRAG_COMMON:
         if row.sh_flags & SHF_TLS:
             name.text = b".tcommon"
-        elif row.sh_flags & SHF_X86_64_LARGE:
-            name.text = b"LARGE_COMMON" if c.machine == EM_X86_64 else b".scommon"
+        elif row.sh_flags & c.large_flag:
+            name.text = b"LARGE_COMMON"
         else:
             name.text = b"COMMON"
         name.length = <uint32_t>strlen(name.text)

@@ -599,8 +599,8 @@ def allocate_commons(Tables tables):
         g.file = s.file
         g.sh_type = SHT_NOBITS
         g.sh_flags = SHF_ALLOC | SHF_WRITE | (SHF_TLS if s.type == STT_TLS else 0)
-        if c.machine == 62 and c.files[s.file].syms[s.sym].st_shndx == SHN_X86_64_LCOMMON:
-            g.sh_flags |= SHF_X86_64_LARGE
+        if c.files[s.file].syms[s.sym].st_shndx != SHN_COMMON:
+            g.sh_flags |= c.large_flag
         g.kind = FRAG_COMMON
         g.size = s.size
         g.align_log2 = log2_of(s.value)

@@ -458,6 +458,8 @@ cdef struct Columns:
     uint8_t relax            # 0 for --no-relax
     uint8_t pad2             # zero
     uint16_t machine         # e_machine of the output
+    uint16_t large_common    # section index of common symbols beyond small code models, 0 none
+    uint32_t large_flag      # sh_flags bit of sections beyond small code models, 0 none
     Faults* faults           # error records of nogil code; owned by Tables
 
 

@@ -126,7 +126,8 @@ cdef class Tables:
 
     def configure(self, **values):
         """Sets scalar settings of the columns by name: threads, shared_output, pic, dynamic_output,
-        relocatable, emit_relocs, swap, elf32, rela, z_now, z_text, z_nocopyreloc, use_relr, relax, machine.
+        relocatable, emit_relocs, swap, elf32, rela, z_now, z_text, z_nocopyreloc, use_relr, relax, machine,
+        large_common, large_flag.
 
         Raises AttributeError for another name."""
         cdef Columns* c = &self.c
@@ -146,6 +147,8 @@ cdef class Tables:
             elif name == "use_relr": c.use_relr = value
             elif name == "relax": c.relax = value
             elif name == "machine": c.machine = value
+            elif name == "large_common": c.large_common = value
+            elif name == "large_flag": c.large_flag = value
             else:
                 raise AttributeError(name)
 

@@ -167,7 +167,7 @@ cdef void resolve_object(Columns* c, uint32_t id, bint muldefs) noexcept nogil:
         frag = 0
         g = &c.globals[gid]
         if section != SHN_UNDEF:
-            if section == SHN_COMMON or (section == SHN_X86_64_LCOMMON and c.machine == 62):
+            if section == SHN_COMMON or section == c.large_common:
                 g.visibility = stricter(g.visibility, s.st_other & 3)
                 define_common(c, id, first + i, gid)
                 continue

@@ -130,7 +130,7 @@ def configure(link):
         emit_relocs=options.emit_relocs, z_now=options.z_now,
         z_text=0 if options.z_text is None else 1 if options.z_text else 2,
         z_nocopyreloc=not options.z_copyreloc, relax=options.relax is not False,
-        use_relr="relr" in options.pack_dyn_relocs)
+        use_relr="relr" in options.pack_dyn_relocs, large_common=data.LARGE_COMMON, large_flag=data.LARGE_FLAG)
 
 
 def available_threads():

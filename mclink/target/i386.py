@@ -11,6 +11,7 @@ from mclink.target.reloc import FIELD_8, FIELD_16, FIELDS, compile_rows
 NAME = "i386"
 STYLE = "elf_i386"
 MACHINE = 3                 # EM_386
+LARGE_COMMON, LARGE_FLAG = 0, 0 # no large code model
 ELF_CLASS = 32
 BIG_ENDIAN = False
 RELA = False

@@ -5,6 +5,7 @@ from mclink.target.i386 import *  # noqa: F401,F403 - everything else is the sam
 
 NAME = "iamcu"
 MACHINE = 6                 # EM_IAMCU
+LARGE_COMMON, LARGE_FLAG = 0, 0 # no large code model
 OUTPUT_FORMAT = "elf32-iamcu"
 STYLE = "elf_iamcu"
 make_ops = i386.make_ops

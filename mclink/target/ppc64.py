@@ -13,6 +13,7 @@ from mclink.target.reloc import FIELD_ARCH, FIELDS, compile_rows
 NAME = "PowerPC64"
 STYLE = "elf64lppc"         # default scripts of flavours that have none of their own
 MACHINE = 21                # EM_PPC64
+LARGE_COMMON, LARGE_FLAG = 0, 0 # no large code model
 ELF_CLASS = 64
 BIG_ENDIAN = False
 RELA = True                 # dynamic relocations carry addends

@@ -11,6 +11,7 @@ from mclink.target.reloc import compile_rows
 NAME = "x86-64"
 STYLE = "elf_x86_64"        # default scripts of flavours that have none of their own
 MACHINE = 62                # EM_X86_64
+LARGE_COMMON, LARGE_FLAG = 0xff02, 0x10000000 # SHN_X86_64_LCOMMON, SHF_X86_64_LARGE
 ELF_CLASS = 64
 BIG_ENDIAN = False
 RELA = True                 # dynamic relocations carry addends
