@@ -38,7 +38,7 @@ def decompress(link, frag):
             return damaged(link, frag, "is shorter than its compression header")
         kind, size, align = (int.from_bytes(data[i:j], order) for i, j in ((0, 4), (8, 16), (16, 24)))
         body = data[24:]
-    if align & (align - 1) or size > 1 << 40:
+    if align & (align - 1) or align > 1 << 31 or size > 1 << 40:
         return damaged(link, frag, "has a damaged compression header")
     try:
         if kind == 1:
