@@ -161,6 +161,7 @@ cdef struct Ops:
     uint32_t got_first_gp    # 1: the first reserved word of .got has Image.gp instead
     uint32_t slot_size       # bytes of a PLT's slot; 0: word_size
     uint32_t gotplt_is_plt   # 1: .got.plt belongs to the PLT alone, and is empty without entries
+    uint32_t weak_words      # 1: words of programs with an undefined weak symbol ask the run-time linker
     uint32_t no_plt_got      # 1: a called symbol with a GOT slot has an ordinary PLT entry all the same
     uint32_t tlsdesc_size    # bytes of a TLS descriptor
     uint32_t dyn_symbolic    # dynamic relocation numbers: S + A in a word

@@ -51,6 +51,7 @@ cdef class OpsTable:
         elif name == "slot_size": o.slot_size = value
         elif name == "gotplt_is_plt": o.gotplt_is_plt = value
         elif name == "dyn_jump_irelative": o.dyn_jump_irelative = value
+        elif name == "weak_words": o.weak_words = value
         elif name == "no_plt_got": o.no_plt_got = value
         elif name == "arch_flags": o.arch_flags = value
         elif name == "thunk_page": o.thunk_page = value

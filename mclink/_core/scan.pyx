@@ -155,7 +155,7 @@ cdef uint8_t obey(Scan* s, Reference* x, uint8_t action) noexcept nogil:
     if action == ACT_IRELATIVE:
         return dynamic_verdict(s, x, V_IRELATIVE)
     if action == ACT_SYMBOLIC_OR_COPY or action == ACT_SYMBOLIC_OR_CANONICAL:
-        if x.flags & G_UNDEF_WEAK:
+        if x.flags & G_UNDEF_WEAK and not (s.ops.weak_words and x.frag.sh_flags & SHF_WRITE):
             # As GNU ld has it: only its GOT and PLT entries ask the run-time linker once more.
             return V_APPLY
         if x.frag.sh_flags & SHF_WRITE or (s.c.z_nocopyreloc and action == ACT_SYMBOLIC_OR_COPY):

@@ -17,7 +17,7 @@ def collect_garbage(link):
     named = []
     if not options.start_stop_gc:
         named = sorted((gid, frag) for gid, _, frag in link.extra.get("start_stop_fragments", ()))
-    reach.collect(link.tables, roots, named, options.gc_keep_exported)
+    reach.collect(link.tables, roots, named, options.gc_keep_exported, *link.extra.get("descriptors", ()))
     if options.print_gc_sections:
         for frag in reach.dead_fragments(link.tables):
             file = load.fragment(link.tables, frag)[0]

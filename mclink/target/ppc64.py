@@ -97,7 +97,7 @@ RELOCS = (
     (0,    "R_PPC64_NONE",              "none",             "none"),
     (1,    "R_PPC64_ADDR32",            "S + A",            "x32"),
     (2,    "R_PPC64_ADDR24",            "S + A",            "li24"),
-    (3,    "R_PPC64_ADDR16",            "S + A",            "x16"),
+    (3,    "R_PPC64_ADDR16",            "S + A",            "s16"),
     (4,    "R_PPC64_ADDR16_LO",         "S + A",            "w16"),
     (5,    "R_PPC64_ADDR16_HI",         "S + A",            "hi"),
     (6,    "R_PPC64_ADDR16_HA",         "S + A",            "ha"),
@@ -233,6 +233,7 @@ CONSTANTS = {
     "got_header": GOT_HEADER,
     "got_reserved": 1,
     "got_first_gp": 1,
+    "weak_words": 1,
     "no_plt_got": 1,
     "gotplt_is_plt": 1,
     "tlsdesc_size": 16,
@@ -258,7 +259,7 @@ def choose_plt(link):
     return 0
 
 
-DT_PPC64_GLINK, DT_PPC64_OPD, DT_PPC64_OPDSZ, DT_PPC64_OPT = 0x70000000, 0x70000001, 0x70000002, 0x70000003
+DT_PPC64_GLINK, DT_PPC64_OPT = 0x70000000, 0x70000003
 
 
 def merge_inputs(link):
@@ -280,19 +281,34 @@ def merge_inputs(link):
         raise LinkError("little-endian objects of the ELFv1 ABI are not supported")
     link.extra["ppc64_abi"] = abi
     link.image["e_flags"] = abi if chosen else 0
+    if abi == 1:
+        link.extra["descriptors"] = b".opd", 24
+
+
+def make_save_functions(link):
+    """.sfpr, when something calls the functions in it."""
+    from mclink.target.ppc64_save import make_save_functions
+    make_save_functions(link)
+
+
+ARCH_SECTIONS = (make_save_functions,)
 
 
 def dynamic_tags(link):
-    """DT_PPC64_GLINK: 32 bytes in front of the first lazy entry, as the run-time linker wants it."""
+    """DT_PPC64_GLINK: 32 bytes in front of the first lazy entry, as the run-time linker wants it. ELFv2's DT_PPC64_OPT
+    says 0: calls of __tls_get_addr expect no short cut."""
     from mclink import special
     from mclink._core import dynamic
-    if not dynamic.get_size(link.tables, special.PLT_LAZY):
-        return ()
-    header = link.target.ops.sizes()["header"]
+    tags = []
+    if dynamic.get_size(link.tables, special.PLT_LAZY):
+        header = link.target.ops.sizes()["header"]
 
-    def glink():
-        return next(row[2] for row in dynamic.specials(link.tables) if row[0] == special.PLT_LAZY) + header - 32
-    return ((DT_PPC64_GLINK, glink),)
+        def glink():
+            return next(row[2] for row in dynamic.specials(link.tables) if row[0] == special.PLT_LAZY) + header - 32
+        tags.append((DT_PPC64_GLINK, glink))
+    if link.extra["ppc64_abi"] != 1:
+        tags.append((DT_PPC64_OPT, 0))
+    return tags
 
 
 def image_values(link, got):
@@ -318,6 +334,16 @@ def linker_values(link):
         if section.name == ".got":
             return {b".TOC.": (gp, section.number)}
     return {b".TOC.": (gp, link.outputs[0].number if link.outputs else 0)}
+
+
+def THUNKS(link):
+    """True when branches are looked at however small the image is: numbers of a script or --defsym may be anywhere."""
+    return bool(link.options.defsym or link.script_path is not None)
+
+
+def ERRATA(link):
+    """No errata of this family are worked around by patches."""
+    return 0
 
 
 def tls_bases(start, size, align):

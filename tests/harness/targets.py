@@ -72,7 +72,7 @@ TARGETS = {t.name: t for t in (
            ("eh-frame", "ifunc", "copy", "rela", "gnu-hash", "tls-static"), qemu="qemu-ppc64",
            packages=("gcc-powerpc64-linux-gnu", "g++-powerpc64-linux-gnu", "qemu-user")),
     Target("ppc64le", "powerpc64le-linux-gnu", "elf64lppc", "EM_PPC64", 64, True, "/lib64/ld64.so.2", "R_PPC64_",
-           _ALL, qemu="qemu-ppc64le",
+           ("ifunc", "relr", "copy", "rela", "gnu-hash", "tls-static"), qemu="qemu-ppc64le",
            packages=("gcc-powerpc64le-linux-gnu", "g++-powerpc64le-linux-gnu", "qemu-user")),
 )}
 

@@ -180,6 +180,8 @@ class Toolchain:
 
     def reloc(self, name):
         """The target's name of a relocation: reloc("RELATIVE")."""
+        if name == "JUMP_SLOT" and self.target.machine == "EM_PPC64":
+            name = "JMP_SLOT"
         return self.target.reloc_prefix + name
 
     @property

@@ -12,7 +12,7 @@ from mclink._core.bytes cimport load16, load32, store16, store32, store64
 from mclink._core.elf cimport Rela, Sym, SHF_EXECINSTR
 from mclink._core.fault cimport FAULT_BAD_INSTRUCTION, FAULT_OVERFLOW, FAULT_RELOC_ARCH
 from mclink._core.formula cimport (fault_value, plt_address, slot_address, store_checked, subtract_reference,
-                                   symbol_address, symbol_aux, symbol_gid)
+                                   symbol_address, symbol_aux, symbol_gid, thunk_address)
 from mclink._core.ops cimport *
 from mclink._core.tables cimport *
 
@@ -55,6 +55,7 @@ cdef enum:                   # verdicts
     A_LD_34 = 31             # paddi rt, r13, 0x1000
     A_IE_34 = 32             # pld rt from the slot of the TP offset
     A_BAD = 33               # the instructions are not those of the sequence
+    A_THUNK = 34             # A_CALL that goes to a thunk
 
 cdef enum:                   # relocation numbers
     R_REL24 = 10
@@ -364,6 +365,14 @@ cdef void restore_toc(Place* p, uint32_t load) noexcept nogil:
         fault_value(p, FAULT_NO_NOP, 0, 0, 0)
 
 
+cdef void apply_far_call(Place* p, const Rela* r, const RelocType* t) noexcept nogil:
+    """A call through a thunk, which may lead to a stub that saves r2."""
+    cdef Columns* c = p.c
+    if symbol_aux(c, &c.files[p.frag.file], r.r_sym).plt >= 0:
+        restore_toc(p, 0xe8410018)
+    store_checked(p, t, thunk_address(c, thunk_ref(c, p.frag_id, p.index).thunk) - p.P)
+
+
 cdef void apply_call(Place* p, const Rela* r, const RelocType* t, bint notoc) noexcept nogil:
     cdef Columns* c = p.c
     cdef const File* f = &c.files[p.frag.file]
@@ -460,6 +469,9 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     if verdict == A_CALL or verdict == A_CALL_NOTOC:
         apply_call(p, r, t, verdict == A_CALL_NOTOC)
         return
+    if verdict == A_THUNK:
+        apply_far_call(p, r, t)
+        return
     if verdict == A_NOP or verdict == A_MARK_NOP:
         put(at, I_NOP, swap)
         return
@@ -528,7 +540,7 @@ cdef void describe_relaxed(const Rela* r, uint8_t verdict, Rela* out) noexcept n
         out.r_type = 146
     elif verdict == A_IE_34:
         out.r_type = 150
-    elif verdict > A_LOCAL or verdict == A_NOP:
+    elif verdict != A_THUNK and (verdict > A_LOCAL or verdict == A_NOP):
         out.r_type = 0
 
 
@@ -615,6 +627,34 @@ cdef void write_v1_lazy(uint8_t* out, const PltEntry* e) noexcept nogil:
     put(out + 4, 0x48000000 | (<uint32_t>(e.header + 8 - (e.address + 4)) & 0x3fffffc), e.swap)
 
 
+# ---- thunks
+
+cdef enum:
+    THUNK_LONG = 1           # the one kind
+    THUNK_SLACK = 256        # the local entry, and the call's part of a PLT entry, lie this far behind b.target at most
+
+
+cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing) noexcept nogil:
+    """ELFv2: a thunk for what 26 bits do not reach. Descriptors of ELFv1 do not say here where the code will be."""
+    cdef int64_t distance = <int64_t>(b.target - b.P)
+    if b.r.r_type != R_REL24 or b.r.r_addend != 0 or (<const Ops*>c.ops).plt.entry != write_v2_entry:
+        return 0
+    return 0 if b.t.low + THUNK_SLACK <= distance <= b.t.high - THUNK_SLACK else THUNK_LONG
+
+
+cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
+    """Leaves the target's address in r12, as its global entry wants it; the caller's r2 and LR stay."""
+    cdef uint64_t distance = target - (address + 8)
+    put(out, 0x7d6802a6, swap)                          # mflr r11
+    put(out + 4, 0x429f0005, swap)                      # bcl 20, 31, .+4
+    put(out + 8, 0x7d8802a6, swap)                      # mflr r12
+    put(out + 12, 0x7d6803a6, swap)                     # mtlr r11
+    put(out + 16, I_ADDIS_R12_R12 | ha(distance), swap)
+    put(out + 20, 0x398c0000 | lo(distance), swap)      # addi r12, r12
+    put(out + 24, I_MTCTR_R12, swap)
+    put(out + 28, I_BCTR, swap)
+
+
 cdef void fill_le(uint8_t* out, uint64_t size) noexcept nogil:
     fill(out, size, False)
 
@@ -698,6 +738,13 @@ def connect(OpsTable table not None, bint big_endian=False):
     o.write_field[17] = write_highest34
     o.write_field[18] = write_highesta34
     o.write_field[19] = write_w30
+    o.choose_thunk = choose_thunk
+    o.write_thunk = write_thunk
+    o.branch_verdict = A_CALL
+    o.thunk_verdict = A_THUNK
+    o.thunk_align = 4
+    o.thunk_spacing = 24 << 20
+    o.thunk_sizes[THUNK_LONG] = 32
     o.choose_relaxation = choose_relaxation
     o.apply_relaxed = apply_relaxed
     o.describe_relaxed = describe_relaxed
