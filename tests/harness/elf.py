@@ -11,6 +11,7 @@ from elftools.elf.relocation import RelrRelocationSection, RelocationSection
 #: dynamic relocations of AArch64 that pyelftools names otherwise, and NONE
 _AARCH64 = {0: "R_AARCH64_NONE", 1028: "R_AARCH64_TLS_DTPMOD", 1029: "R_AARCH64_TLS_DTPREL", 1030: "R_AARCH64_TLS_TPREL",
             1031: "R_AARCH64_TLSDESC", 1032: "R_AARCH64_IRELATIVE"}
+_OWN_NAMES = {"EM_AARCH64": _AARCH64, "EM_ARM": {160: "R_ARM_IRELATIVE"}}
 
 Symbol = namedtuple("Symbol", "name value size type bind vis shndx version hidden")
 Symbol.defined = property(lambda s: s.shndx != "SHN_UNDEF")
@@ -53,7 +54,8 @@ class Elf:
 
     @property
     def entry(self):
-        return self.header["e_entry"]
+        # Bit 0 of an ARM code address tells the instruction set.
+        return self.header["e_entry"] & (~1 if self.machine == "EM_ARM" else ~0)
 
     # -- sections and segments
 
@@ -134,7 +136,8 @@ class Elf:
         for i, s in enumerate(table.iter_symbols()):
             version, hidden = versions[i] if versions and i < len(versions) else (None, False)
             shndx = s["st_shndx"]
-            rows.append(Symbol(s.name, s["st_value"], s["st_size"], s["st_info"]["type"], s["st_info"]["bind"],
+            state = self.machine == "EM_ARM" and s["st_info"]["type"] == "STT_FUNC"
+            rows.append(Symbol(s.name, s["st_value"] & (~1 if state else ~0), s["st_size"], s["st_info"]["type"], s["st_info"]["bind"],
                                s["st_other"]["visibility"], shndx, version, hidden))
         return rows
 
@@ -252,8 +255,9 @@ class Elf:
         return self._elf["e_machine"]
 
     def reloc_type(self, number):
-        """Name of a relocation type; pyelftools has other names for the dynamic ones of AArch64 than aaelf64."""
-        own = _AARCH64.get(number) if self.machine == "EM_AARCH64" else None
+        """Name of a relocation type; pyelftools has other names for the dynamic ones of AArch64 than aaelf64, and does
+        not know all of ARM's."""
+        own = _OWN_NAMES.get(self.machine, {}).get(number)
         return own or describe_reloc_type(number, self._elf)
 
     def dynrelocs(self):

@@ -96,6 +96,10 @@ class Toolchain:
         name and text, and copied, so a test may damage its copy.
         """
         driver = driver or ("g++" if lang == "c++" else "gcc")
+        if self.target.machine == "EM_ARM":
+            # "@" starts a comment there.
+            for word in ("progbits", "nobits", "note", "function", "object", "gnu_indirect_function", "tls_object"):
+                source = source.replace("@" + word, "%" + word)
         cmd = [*self.driver(driver), "-c", *flags]
         key = hashlib.sha256("\0".join([*cmd, name, lang, source]).encode()).hexdigest()[:24]
         slot = self.cache / key

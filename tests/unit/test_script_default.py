@@ -11,8 +11,11 @@ from mclink.target import default_script
 from mclink.target.default_script import Variant, cached_ast, parse_builtin, script_text, write_cache
 from mclink.target.styles import STYLES
 
-# Emulations of the host's GNU ld; the others need cross binutils.
-EMULATIONS = ("elf_x86_64", "elf_i386", "elf32_x86_64")
+# emulation -> the GNU ld that has it
+EMULATIONS = {"elf_x86_64": "ld.bfd", "elf_i386": "ld.bfd", "elf32_x86_64": "ld.bfd",
+              "aarch64linux": "aarch64-linux-gnu-ld.bfd", "aarch64linuxb": "aarch64-linux-gnu-ld.bfd"}
+# Emulations of cross linkers, by their programs.
+CROSS = {"armelf_linux_eabi": "arm-linux-gnueabihf-ld.bfd", "armelfb_linux_eabi": "arm-linux-gnueabihf-ld.bfd"}
 
 
 def cases():
@@ -55,14 +58,17 @@ def statements(text):
     return found
 
 
-@pytest.mark.parametrize("emulation", EMULATIONS)
+@pytest.mark.parametrize("emulation", (*EMULATIONS, *CROSS))
 def test_as_gnu_ld(emulation):
     different = []
     for options, choice in cases():
-        output = subprocess.run(["ld.bfd", "-m", emulation, *options, "--verbose"], check=True,
+        output = subprocess.run([CROSS.get(emulation, "ld.bfd"), "-m", emulation, *options, "--verbose"], check=True,
                                 capture_output=True, text=True).stdout
         theirs = statements(output.split("=" * 50)[1])
         ours = statements(script_text(STYLES[emulation](), Variant(**choice)))
+        if not any(".relr.dyn" in line for line in theirs):
+            # Release 2.40 leaves it to the rules for orphans on some targets; later ones name it where ours does.
+            ours = [line for line in ours if ".relr.dyn" not in line]
         assert len(theirs) > 60
         lines = list(difflib.unified_diff(theirs, ours, "GNU ld", "mclink", n=0, lineterm=""))
         if lines:

@@ -143,8 +143,9 @@ cdef int read_table(Tables tables, State* s, uint32_t frag, uint32_t code) excep
             says = SAYS_INLINE
         else:
             says = SAYS_TABLE
-        if s.merge and says == s.says and says != SAYS_TABLE and (says == SAYS_CANNOT or word == s.word) \
-                and before != 0:
+        # Fences are not repeated whatever the option says, as in GNU ld.
+        if before != 0 and says == s.says and (says == SAYS_CANNOT or (
+                s.merge and says == SAYS_INLINE and word == s.word)):
             keep[i] = 0
             dropped += 1
         s.says = says

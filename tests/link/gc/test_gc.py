@@ -118,6 +118,7 @@ def test_group_members_live_and_die_together(tc):
     assert "_Z4usedIiEiT_" in n and "_Z6unusedIlEiT_" not in n
 
 
+@pytest.mark.needs("eh-frame")
 def test_fdes_of_dead_code_go(tc):
     objs = [tc.c("".join(f"int d{i}(void) {{ return {i}; }}" for i in range(50)) + "int main(void) { return 0; }", *FLAGS, "-fexceptions")]
     with_gc, without = (tc.elf(tc.exe(n, *f, *objs)) for n, f in (("p1", (GC,)), ("p2", ())))

@@ -82,7 +82,9 @@ def test_relro(tc, mode, now):
     load = next(q for q in e.loads() if q.vaddr <= p.vaddr < q.vaddr + q.memsz)
     assert p.offset - load.offset == p.vaddr - load.vaddr and p.vaddr == load.vaddr
     inside = {s.name for s in e.sections if s.flags & 2 and s.size and p.vaddr <= s.addr < p.vaddr + p.memsz}
-    assert {".init_array", ".fini_array", ".got"} <= inside
+    assert {".init_array", ".fini_array"} <= inside
+    # ARM's GOT and the slots of its PLT are one section.
+    assert ".got" in inside or (tc.target.machine == "EM_ARM" and not now)
     assert not {".data", ".bss"} & inside
     if mode in ("pie", "static-pie"):
         assert {".data.rel.ro", ".dynamic"} <= inside
@@ -92,7 +94,7 @@ def test_relro(tc, mode, now):
 
 def test_writing_to_relro_faults(tc):
     src = "#include <stdio.h>\nint data; int *const relro = &data; int main(int c, char **v) { puts(\"up\"); fflush(stdout); if (c > 1) *(int *volatile *)&relro = 0; return 0; }"
-    for mode in ("pie", "static-pie"):
+    for mode in ("pie", "static-pie") if "static-pie" in tc.target.features else ("pie",):
         cflags, ldflags = EXE_MODES[mode]
         exe = tc.exe(f"p-{mode}", *ldflags, "-Wl,-z,relro,-z,now", tc.c(src, *cflags, name=mode))
         assert tc.run(exe).rc == 0 and tc.run(exe, "x", check=False).rc == -11
