@@ -13,9 +13,8 @@ from mclink.target.styles import STYLES
 
 # emulation -> the GNU ld that has it
 EMULATIONS = {"elf_x86_64": "ld.bfd", "elf_i386": "ld.bfd", "elf32_x86_64": "ld.bfd",
-              "aarch64linux": "aarch64-linux-gnu-ld.bfd", "aarch64linuxb": "aarch64-linux-gnu-ld.bfd"}
-# Emulations of cross linkers, by their programs.
-CROSS = {"armelf_linux_eabi": "arm-linux-gnueabihf-ld.bfd", "armelfb_linux_eabi": "arm-linux-gnueabihf-ld.bfd"}
+              "aarch64linux": "aarch64-linux-gnu-ld.bfd", "aarch64linuxb": "aarch64-linux-gnu-ld.bfd",
+              "armelf_linux_eabi": "arm-linux-gnueabihf-ld.bfd", "armelfb_linux_eabi": "arm-linux-gnueabihf-ld.bfd"}
 
 
 def cases():
@@ -58,11 +57,11 @@ def statements(text):
     return found
 
 
-@pytest.mark.parametrize("emulation", (*EMULATIONS, *CROSS))
+@pytest.mark.parametrize("emulation", EMULATIONS)
 def test_as_gnu_ld(emulation):
     different = []
     for options, choice in cases():
-        output = subprocess.run([CROSS.get(emulation, "ld.bfd"), "-m", emulation, *options, "--verbose"], check=True,
+        output = subprocess.run([EMULATIONS[emulation], "-m", emulation, *options, "--verbose"], check=True,
                                 capture_output=True, text=True).stdout
         theirs = statements(output.split("=" * 50)[1])
         ours = statements(script_text(STYLES[emulation](), Variant(**choice)))

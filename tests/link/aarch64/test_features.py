@@ -32,7 +32,7 @@ def feature_bits(tc, path):
 @pytest.mark.parametrize("mode", [("-no-pie",), ("-pie",)])
 @pytest.mark.parametrize("flags", [(), ("-Wl,-z,force-bti",), ("-Wl,-z,pac-plt",), ("-Wl,-z,force-bti,-z,pac-plt",)])
 def test_plt(tc, lib, mode, flags):
-    """PLT and tags are GNU ld's, byte for byte but for the slots' places; the program runs."""
+    """PLT and tags are GNU ld's, byte for byte but for the places of the slots."""
     obj = tc.c(MAIN, "-fPIE", name="m")
     ours, theirs = (x.exe("prog", *mode, *flags, obj, lib) for x in (tc, tc.gnu))
     a, b = (tc.elf(path) for path in (ours, theirs))
@@ -47,7 +47,8 @@ def test_plt(tc, lib, mode, flags):
                 for w in words]
 
     assert forms(a) == forms(b)
-    assert tc.run(ours).rc == 0
+    # Start-up code without landing pads, and a run-time linker that signs no slots, fail alike with both.
+    assert tc.run(ours, check=False).rc == tc.run(theirs, check=False).rc and (flags or tc.run(ours).rc == 0)
 
 
 def test_property_is_that_of_all_inputs(tc):
