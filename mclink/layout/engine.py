@@ -26,6 +26,7 @@ class Engine(ScriptEnvironment):
 
     __slots__ = (
         "program",      # what is left of the plan: OutputSection, Overlay, Assignment, ASSERT nodes
+        "plain",        # -r: sections at address 0 that the script says nothing about
         "asked",        # names of the sections whose address the script asks for
         "loaded",       # sections that take room in their region
         "snapshot",     # addresses and symbols of the round before
@@ -52,9 +53,13 @@ class Engine(ScriptEnvironment):
         plan = self.link.plan
         wanted, self.asked = self.link.extra["names_read"]
         self.program = program = []
+        self.plain = plain = []
+        relocatable = self.options.relocatable
         for item in plan.statements:
             if type(item) is OutputSection:
-                if self.add_section(item, wanted):
+                if relocatable and item.definition is None:
+                    plain.append(item)
+                elif self.add_section(item, wanted):
                     if self.given_address(item) and program and self.is_void(program[-1]):
                         # The counter that the one before leaves behind is not looked at.
                         program.pop()
@@ -155,6 +160,13 @@ class Engine(ScriptEnvironment):
     def walk(self):
         """Give every section of the program its address and size."""
         self.start_walk(False)
+        for section in self.plain:
+            size = 0
+            for run in section.statements:
+                run.offset = size
+                size = self.members.place_run(self.tables, run.number, 0, size, -1)
+                run.size = size - run.offset
+            section.size = size
         for item in self.program:
             kind = type(item)
             if kind is OutputSection:

@@ -53,12 +53,21 @@ def place_orphans(link, members, describe):
         if placer is None:
             placer = _Placer(link, members)
         placer.tell(orphan)
-        section = placer.find_section(orphan)
-        if section is None:
-            section = placer.new_section(orphan)
+        traits = section_traits(orphan.name, orphan.type, orphan.flags)
+        alone = placer.alone or placer.relocatable and orphan.flags & SHF_GROUP
+        section = None if alone else placer.find_section(orphan, traits)
+        if section is not None:
+            section.statements.append(orphan.run)
+            describe(section)
+            placer.note_traits(section)
+            continue
+        section = placer.new_section(orphan, traits)
+        if not alone:
+            placer.by_name.setdefault(section.name, []).append(section)
         section.statements.append(orphan.run)
         describe(section)
-        placer.note_traits(section)
+        placer.traits[id(section)] = traits
+        placer.types[id(section)] = orphan.type
     if placer is not None:
         placer.insert_waiting()
 
@@ -126,12 +135,9 @@ class _Placer:
             self.link.diag.warn(f"orphan section '{orphan.name}' from '{where}' being placed in section "
                                 f"'{orphan.name}'")
 
-    def find_section(self, orphan):
+    def find_section(self, orphan, traits):
         """A section of the orphan's name that it may join, or None."""
-        if self.alone or self.relocatable and orphan.flags & SHF_GROUP:
-            return None
         unused = None
-        traits = section_traits(orphan.name, orphan.type, orphan.flags)
         for section in self.by_name.get(orphan.name, ()):
             known = self.traits.get(id(section))
             if known is None:
@@ -142,15 +148,14 @@ class _Placer:
                 return section
         return unused
 
-    def new_section(self, orphan):
+    def new_section(self, orphan, traits):
         section = OutputSection(orphan.name)
         section.type = orphan.type
         section.flags = orphan.flags
-        self.by_name.setdefault(section.name, []).append(section)
         place = None
         # GNU ld makes these two behind all that the script says.
         if orphan.name not in self.link.options.section_start and not self.is_common(orphan):
-            place = self.place_of(section_traits(orphan.name, orphan.type, orphan.flags), orphan.type)[0]
+            place = self.place_of(traits, orphan.type)[0]
         if place is None:
             if any(first is self.statements[-1] for first, _ in self.waiting.values()):
                 self.insert_waiting()
@@ -164,7 +169,7 @@ class _Placer:
             self.waiting.setdefault(place, (last, []))[1].append(section)
         else:
             self.insert_waiting()
-            after = self.choose_place(orphan)
+            after = self.choose_place(orphan, traits)
             index = self.behind_note(after, orphan) if place == "note" else self.behind(after, place)
             self.inherit_region(section, index)
             self.statements.insert(index, section)
@@ -216,9 +221,8 @@ class _Placer:
             return "rel", None
         return ("text", ".text") if traits & _CODE else ("rodata", ".rodata")
 
-    def choose_place(self, orphan):
+    def choose_place(self, orphan, traits):
         """Item of the plan to put it after, None for the start, when nothing is known of its place so far."""
-        traits = section_traits(orphan.name, orphan.type, orphan.flags)
         name = self.place_of(traits, orphan.type)[1]
         if name is None:
             found = self.find_relocations()
