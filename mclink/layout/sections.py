@@ -185,7 +185,8 @@ def describe_section(section, members, link, own):
             align = run_align
         contents = contents or run_contents
         internal = internal or run_internal
-        if total:
+        # With relocations in the output, something may refer to a section of no bytes.
+        if total or link.options.relocatable or link.options.emit_relocs:
             section.keep = True
     if flags_and == 0xffffffff:
         # Nothing but statements: as in GNU ld, data alone is read-only, data behind an assignment is not.

@@ -4,7 +4,7 @@ headers and symbols of the same objects under the same script."""
 import pytest
 
 from unit.layout_cases import CASES
-from unit.layout_harness import Bench
+from unit.layout_harness import Bench, Layout
 from unit.layout_random import make_script
 
 FIRST = r"""
@@ -243,6 +243,17 @@ def test_link_order_follows_the_sections_it_describes(bench):
 def test_patterns_of_files_and_archive_members(bench, pattern):
     script = f"SECTIONS {{ . = 0x1000; .a : {{ {pattern} }} .text : {{ *(.text*) }} .data : {{ *(.data*) }} }}"
     agree(bench, ["-T", bench.write("script.lds", script), "start.o", "--whole-archive", "lib1.a", "lib2.a"])
+
+
+@pytest.mark.parametrize("inputs", (("m.o", "n.o"), ("many.o", "n.o"), ("notes.o", "tls.o", "-z", "muldefs")),
+                         ids=" ".join)
+def test_relocatable_output_keeps_the_sections_that_gnu_ld_keeps(bench, inputs):
+    assert bench.reference(["-r", *inputs])[0] == 0
+    status, text = bench.ours(["-r", *inputs])
+    assert status == 0, text
+    rows = [{name: row[:5] for name, row in Layout(bench.path(output)).sections().items()
+             if not name.startswith(".rela")} for output in ("reference", "ours")]
+    assert rows[0] == rows[1]
 
 
 def test_an_unknown_section_has_no_address(bench):
