@@ -263,7 +263,7 @@ DT_PPC64_GLINK, DT_PPC64_OPT = 0x70000000, 0x70000003
 
 
 def merge_inputs(link):
-    """All inputs are of one ABI (e_flags); those that do not say go with the others."""
+    """All inputs are of one ABI (e_flags); those that do not say go with the others. Their attributes become one."""
     from mclink.diag import LinkError
     from mclink._core.arch import ppc64
     chosen = None
@@ -280,6 +280,8 @@ def merge_inputs(link):
     if abi == 1 and not link.target.data.BIG_ENDIAN:
         raise LinkError("little-endian objects of the ELFv1 ABI are not supported")
     link.extra["ppc64_abi"] = abi
+    from mclink.target.ppc64_attributes import merge_attributes
+    merge_attributes(link)
     link.image["e_flags"] = abi if chosen else 0
     if abi == 1:
         link.extra["descriptors"] = b".opd", 24
