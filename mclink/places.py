@@ -10,7 +10,7 @@ from mclink._core import files, inspect, symbols
 from mclink.demangle import demangle
 
 SHN_ABS, SHN_COMMON = 0xfff1, 0xfff2
-STT_SECTION = 3
+STT_FUNC, STT_SECTION = 2, 3
 INTERNAL_FILE = 1
 LINKER = "the linker or the command line"
 MOST_LINE_TABLES = 64       # objects whose line tables are kept
@@ -139,7 +139,10 @@ def definition_lines(link, file, sym, word="defined at ", alone=False):
     row = inspect.symbol(link.tables, file, sym)
     if row is None:
         return [word + files.file_name(link.tables, file)]
-    name, index, value, _, _, _ = row
+    name, index, value, _, type, _ = row
+    if alone and type == STT_FUNC:
+        # A low bit may tell the instruction set.
+        value &= ~getattr(link.target.data, "CODE_BITS", 0)
     if not 0 < index < 0xff00:
         kind = {SHN_ABS: " (an absolute symbol)", SHN_COMMON: " (a common symbol)"}.get(index, "")
         return [word + files.file_name(link.tables, file) + kind]

@@ -383,6 +383,17 @@ cdef class Members:
             free(keys)
         free(position)
 
+    def followed_output(self, Tables tables, uint32_t run):
+        """Number of the output section of the section that the first SHF_LINK_ORDER member of a run follows; 0 none."""
+        cdef RunRow* r = &self.runs[run]
+        cdef Fragment* row
+        cdef uint32_t i
+        for i in range(r.first, r.first + r.count):
+            row = &tables.c.frags[self.frags[i]]
+            if row.sh_flags & SHF_LINK_ORDER and row.link < tables.c.nfrags and tables.c.frags[row.link].output:
+                return tables.c.frags[row.link].output
+        return 0
+
     def sort_commons(self, Tables tables, uint32_t run, bint descending):
         """--sort-common: the commons of a run by alignment."""
         cdef bytes sorts = bytes([SORT_ALIGNMENT if descending else SORT_ALIGNMENT | SORT_REVERSE])

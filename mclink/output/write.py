@@ -10,7 +10,7 @@ import stat
 from mclink._core import apply, ehframe, image, load, merge, place
 from mclink.context import Run
 from mclink.diag import LinkError
-from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_REL, SHT_RELA
+from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_LINK_ORDER, SHT_NOBITS, SHT_REL, SHT_RELA
 from mclink import faults
 from mclink.plan import Data, Fill
 from mclink.output import build_id, compress, dynamic, headers, relocs, symtab
@@ -70,10 +70,23 @@ def plan_sections(link, relocations):
             # The IRELATIVE relocations of a static executable have no .dynsym to name.
             if section.type in (SHT_RELA, SHT_REL) and section.link is None:
                 section.link = tables[0]
+    for section in link.outputs:
+        if section.flags & SHF_LINK_ORDER and section.link is None:
+            section.link = followed_section(link, section)
     sections += tables
     if tables:
         symtab.name_sections(link, sections)
     return sections
+
+
+def followed_section(link, section):
+    """The output section whose order a SHF_LINK_ORDER section follows (gABI, sh_link); None when there is none."""
+    for item in section.statements:
+        if type(item) is Run:
+            number = link.members.followed_output(link.tables, item.number)
+            if number:
+                return link.outputs[number - 1]
+    return None
 
 
 def place_tail(link, sections):

@@ -26,6 +26,7 @@ DEFAULT_RELRO = True
 DEFAULT_HASH_STYLE = "both"
 HASH_STYLES = {"netbsd": "sysv"}
 SEPARATE_CODE = {}
+CODE_BITS = 1               # bits of a function symbol's value that are no part of the address
 TLS_VARIANT = 1
 TCB_SIZE = 8
 GOT_HEADER = 3

@@ -51,7 +51,7 @@ def test_target_relocations(tc, flag):
 
 @pytest.mark.targets("armhf")
 def test_fix_v4bx(tc):
-    obj = tc.asm(".arch armv4\n.text\n.globl _start\n_start: bx lr\n bxne r3\n")
+    obj = tc.asm(".arch armv4t\n.text\n.globl _start\n_start: bx lr\n bxne r3\n")
     for flags in ([], ["--fix-v4bx"]):
         assert tc.elf(tc.ld("a", *flags, obj).path).data(".text") == tc.gnu.elf(tc.gnu.ld("a", *flags, obj).path).data(".text")
 
