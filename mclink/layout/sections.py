@@ -125,8 +125,6 @@ def drop_empty(link):
 def align_tls(link):
     """Give the first thread-local section the alignment of all of them: run-time linkers take the start of
     PT_TLS to be aligned to it (ELF Handling For Thread-Local Storage, section 3)."""
-    if link.options.relocatable:
-        return
     tls = [section for section in link.outputs if section.flags & SHF_TLS and section.flags & SHF_ALLOC]
     if tls:
         tls[0].align = max(section.align for section in tls)
