@@ -13,6 +13,7 @@ DT_SYMBOLIC, DT_REL, DT_RELSZ, DT_RELENT, DT_PLTREL, DT_DEBUG, DT_TEXTREL, DT_JM
 DT_BIND_NOW, DT_INIT_ARRAY, DT_FINI_ARRAY, DT_INIT_ARRAYSZ, DT_FINI_ARRAYSZ, DT_RUNPATH, DT_FLAGS = range(24, 31)
 DT_PREINIT_ARRAY, DT_PREINIT_ARRAYSZ = 32, 33
 DT_RELRSZ, DT_RELR, DT_RELRENT = 35, 36, 37
+DT_ANDROID_RELR = 0x6fffe000, 0x6fffe001, 0x6fffe003     # the same three
 DT_GNU_HASH = 0x6ffffef5
 DT_DEPAUDIT, DT_AUDIT = 0x6ffffefb, 0x6ffffefc
 DT_VERSYM, DT_RELACOUNT, DT_RELCOUNT, DT_FLAGS_1 = 0x6ffffff0, 0x6ffffff9, 0x6ffffffa, 0x6ffffffb
@@ -193,7 +194,7 @@ def need_versions(link, plan):
 
 def relr_marker(link, library, names):
     """True when the output's DT_RELR has to be announced to glibc's libc.so.6."""
-    return (dynamic.relr_count(link.tables) != 0 and library.soname.startswith("libc.so.")
+    return (dynamic.relr_count(link.tables) != 0 and not link.options.android_relr_tags and library.soname.startswith("libc.so.")
             and any(name.startswith(b"GLIBC_2.") for name, _ in names))
 
 
@@ -301,8 +302,9 @@ def dynamic_tags(link, plan):
     if special.VERSYM in live:
         tags.append((DT_VERSYM, at(link, special.VERSYM)))
     if special.RELR_DYN in live:
-        tags += [(DT_RELR, at(link, special.RELR_DYN)),
-                 (DT_RELRSZ, lambda: dynamic.get_size(tables, special.RELR_DYN)), (DT_RELRENT, word)]
+        relr, size, entry = DT_ANDROID_RELR if options.android_relr_tags else (DT_RELR, DT_RELRSZ, DT_RELRENT)
+        tags += [(relr, at(link, special.RELR_DYN)),
+                 (size, lambda: dynamic.get_size(tables, special.RELR_DYN)), (entry, word)]
     return tags
 
 

@@ -5,6 +5,7 @@ Sources: gABI chapter 5, GNU ld manual node "PHDRS", and the behaviour of GNU ld
 
 from mclink._core import files, place
 from mclink.context import Segment
+from mclink.diag import LinkError
 from mclink.elf import (
     PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP,
     PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE)
@@ -43,6 +44,8 @@ def count_headers(link, relro):
 def separates_code(link):
     """Whether code and read-only data have segments of their own."""
     wanted = link.options.z_separate_code
+    if wanted is None and link.options.execute_only:
+        return not is_unpaged(link)
     if wanted is None:
         data = link.target.data
         return bool(getattr(data, "SEPARATE_CODE", {}).get(link.target.flavour)) and not is_unpaged(link)
@@ -97,7 +100,19 @@ def _map_loads(link, engine, sections):
         last = section
     if loads and not unpaged:
         _place_headers(link, engine, loads, page, separate)
+    if link.options.execute_only:
+        for segment in loads:
+            if segment.flags & PF_X:
+                _hide_code(link, segment)
     return loads
+
+
+def _hide_code(link, segment):
+    """--execute-only: code cannot be read, so nothing but code may stand beside it."""
+    for section in segment.outputs:
+        if not section.flags & SHF_EXECINSTR:
+            raise LinkError(f"--execute-only does not support intermingling data and code: section '{section.name}'")
+    segment.flags &= ~PF_R
 
 
 def _starts_segment(segment, last, section, page, separate, unpaged):

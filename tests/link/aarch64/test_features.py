@@ -123,3 +123,21 @@ def test_packed_relocations(tc):
     assert len(tc.elf(exe).relr()) >= 2
     plain = tc.exe("plain", "-pie", obj)
     assert not tc.elf(plain).relr() and tc.out(plain) == "x\n"
+
+
+def test_android_relr_tags(tc):
+    obj = tc.c("int a; int *p[100] = {&a, &a}; int main(void) { return p[1] != &a; }", "-fPIE")
+    exe = tc.exe("prog", "-pie", "-Wl,--pack-dyn-relocs=relr,--use-android-relr-tags", obj)
+    numbers = {0x6fffe000, 0x6fffe001, 0x6fffe003}
+    data = tc.elf(exe).data(".dynamic")
+    assert numbers <= {int.from_bytes(data[i:i + 8], "little") for i in range(0, len(data), 16)}
+    assert tc.elf(exe).section(".relr.dyn").type in (0x6fffff00, "SHT_ANDROID_RELR")
+
+
+def test_execute_only(tc):
+    obj = tc.c("#include <stdio.h>\nint main(void) { puts(\"x\"); }")
+    exe = tc.exe("prog", "-Wl,--execute-only", obj)
+    code = [p for p in tc.elf(exe).loads() if "X" in p.flags]
+    assert code and all(p.flags == "X" for p in code)
+    assert all("R" in p.flags for p in tc.elf(tc.exe("plain", obj)).loads())
+    assert_failed(tc.link("bad", "-Wl,--execute-only,-z,noseparate-code", obj, check=False), "--execute-only")

@@ -193,8 +193,13 @@ def test_relr(tc, mode):
 @pytest.mark.needs("relr")
 def test_relr_facts_equal_gnu_ld(tc):
     src = P + "int v[100]; " + "".join(f"int *t{i}[] = {{&v[{i}], &v[1]}};" for i in range(1, 90)) + 'int main(void) { puts("x"); }'
-    judge(tc, "exe", "prog", "-Wl,-z,pack-relative-relocs", tc.c(src))
-    judge(tc, "so", "libr.so", "-Wl,-z,pack-relative-relocs", tc.c(src.replace("int main", "int foo"), "-fPIC", name="so"))
+    obj, pic = tc.c(src), tc.c(src.replace("int main", "int foo"), "-fPIC", name="so")
+    if tc.target.name == "aarch64":
+        # GNU ld 2.40 packs for x86 only.
+        assert len(tc.elf(tc.exe("prog", "-Wl,-z,pack-relative-relocs", obj)).relr()) > 100
+        return
+    judge(tc, "exe", "prog", "-Wl,-z,pack-relative-relocs", obj)
+    judge(tc, "so", "libr.so", "-Wl,-z,pack-relative-relocs", pic)
 
 
 def test_lazy_plt(tc):
