@@ -11,7 +11,8 @@ from elftools.elf.relocation import RelrRelocationSection, RelocationSection
 #: dynamic relocations of AArch64 that pyelftools names otherwise, and NONE
 _AARCH64 = {0: "R_AARCH64_NONE", 1028: "R_AARCH64_TLS_DTPMOD", 1029: "R_AARCH64_TLS_DTPREL", 1030: "R_AARCH64_TLS_TPREL",
             1031: "R_AARCH64_TLSDESC", 1032: "R_AARCH64_IRELATIVE"}
-_OWN_NAMES = {"EM_AARCH64": _AARCH64, "EM_ARM": {160: "R_ARM_IRELATIVE"}}
+#: R_PPC64_JMP_IREL is R_PPC64_IRELATIVE for the slot of a PLT entry
+_OWN_NAMES = {"EM_AARCH64": _AARCH64, "EM_ARM": {160: "R_ARM_IRELATIVE"}, "EM_PPC64": {247: "R_PPC64_IRELATIVE"}}
 
 Symbol = namedtuple("Symbol", "name value size type bind vis shndx version hidden")
 Symbol.defined = property(lambda s: s.shndx != "SHN_UNDEF")

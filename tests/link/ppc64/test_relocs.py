@@ -194,3 +194,57 @@ def test_register_save_functions(tc):
     obj = tc.c(SAVES, "-Os", name="a")
     ours, theirs = (tools.run(tools.link("a.out", obj).path).out for tools in (tc, tc.gnu))
     assert ours == theirs != ""
+
+
+FAR = """
+    .abiversion 2
+    .section .text.a,"ax",@progbits
+    .globl main
+    .type main,@function
+main: addis 2,12,.TOC.-main@ha
+    addi 2,2,.TOC.-main@l
+    .localentry main,.-main
+    mflr 0
+    std 0,16(1)
+    stdu 1,-64(1)
+    bl far
+    nop
+    addi 3,3,-42
+    addi 1,1,64
+    ld 0,16(1)
+    mtlr 0
+    blr
+    .section .text.b,"ax",@progbits
+    .space 0x1400000
+    .section .text.b2,"ax",@progbits
+    .space 0x1400000
+    .section .text.c,"ax",@progbits
+    .globl far
+    .type far,@function
+far: addis 2,12,.TOC.-far@ha
+    addi 2,2,.TOC.-far@l
+    .localentry far,.-far
+    mflr 0
+    std 0,16(1)
+    stdu 1,-64(1)
+    addis 3,2,s@toc@ha
+    addi 3,3,s@toc@l
+    bl puts
+    nop
+    li 3,42
+    addi 1,1,64
+    ld 0,16(1)
+    mtlr 0
+    blr
+    .section .rodata
+s:  .asciz "far"
+    .section .note.GNU-stack,"",@progbits
+"""
+
+
+@pytest.mark.targets("ppc64le")
+@pytest.mark.parametrize("mode", ["-no-pie", "-pie"])
+def test_calls_over_40_megabytes(tc, mode):
+    """To a function of the program, and back to a stub that saves r2."""
+    done = tc.run(tc.link("a.out", mode, tc.asm(FAR, name="a")).path)
+    assert done.out == "far\n"
