@@ -181,6 +181,10 @@ def make_notes(link):
         contents = note(link, b"GNU\0", 3, bytes(size), 4)
         keep_bytes(link, add(link, BUILD_ID, ".note.gnu.build-id", SHT_NOTE, SHF_ALLOC, 4, 0, len(contents)), contents)
         link.image["build_id"] = (16, size)
+    if hasattr(link.target.data, "extra_notes"):
+        for name, owner, type, description in link.target.data.extra_notes(link):
+            contents = note(link, owner, type, description, 4)
+            keep_bytes(link, add(link, 0, name, SHT_NOTE, SHF_ALLOC, 4, 0, len(contents)), contents)
     if link.options.package_metadata:
         text = link.options.package_metadata.encode("utf-8", "surrogateescape") + b"\0"
         contents = note(link, b"FDO\0", 0xcafe1a7e, text + bytes(-len(text) % 4), 4)

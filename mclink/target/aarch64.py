@@ -317,20 +317,16 @@ def dynamic_tags(link):
     return tags
 
 
-def make_memtag_note(link):
-    """.note.android.memtag: what bionic's start-up code reads (Android, "Memory Tagging Extension")."""
+def extra_notes(link):
+    """[(section, owner, type, description)]: .note.android.memtag, which bionic's start-up code reads (Android,
+    "Memory Tagging Extension")."""
     options = link.options
     if options.android_memtag_mode in (None, "none"):
-        return
-    from mclink.elf import SHF_ALLOC, SHT_NOTE
-    from mclink.graph.synthetic import add, keep_bytes, note
+        return []
     level = 1 if options.android_memtag_mode == "async" else 2
     level |= 4 * bool(options.android_memtag_heap) | 8 * bool(options.android_memtag_stack)
-    contents = note(link, b"Android\0", 4, level.to_bytes(4, "big" if link.target.data.BIG_ENDIAN else "little"), 4)
-    keep_bytes(link, add(link, 0, ".note.android.memtag", SHT_NOTE, SHF_ALLOC, 4, 0, len(contents)), contents)
-
-
-ARCH_SECTIONS = (make_memtag_note,)
+    order = "big" if link.target.data.BIG_ENDIAN else "little"
+    return [(".note.android.memtag", b"Android\0", 4, level.to_bytes(4, order))]
 
 
 def choose_plt(link):
