@@ -35,7 +35,7 @@ MAIN = '#include <stdio.h>\nint tls_check(void); int main(void) { puts(tls_check
 #: GNU ld keeps __tls_get_addr, and the library that has it, after it has relaxed every call to it
 UNCALLED = ("dynsyms", "verneed", "needed")
 #: and on x86 the PLT entry that the calls no longer use
-UNCALLED_RELOCS = {"amd64": ("relocs",), "i386": ("relocs",)}
+UNCALLED_RELOCS = {"amd64": ("relocs",), "i386": ("relocs",), "aarch64": ("relocs",)}
 MODELS = ["global-dynamic", "local-dynamic", "initial-exec", "local-exec"]
 
 
