@@ -314,7 +314,6 @@ def merge_attributes(link):
 
     Leaves link.extra["attributes"], {tag: value}, for the choice of veneers and NOPs."""
     from mclink._core import files, load, notes
-    from mclink.graph.synthetic import add, keep_bytes
     order = "big" if link.target.data.BIG_ENDIAN else "little"
     out = None
     first = ""
@@ -346,4 +345,5 @@ def merge_attributes(link):
         link.target.ops.set_constant("thunk_spacing", 3 << 20)
     contents = write_attributes(out, order)
     if contents:
-        keep_bytes(link, add(link, 0, ".ARM.attributes", SHT_ARM_ATTRIBUTES, 0, 1, 0, len(contents)), contents)
+        frag = load.add_section(link.tables, b".ARM.attributes", SHT_ARM_ATTRIBUTES, 0, 1, 0, len(contents))
+        link.extra.setdefault("synthetic_bytes", []).append((frag, contents))
