@@ -72,10 +72,10 @@ TARGETS = {t.name: t for t in (
            ("eh-frame", "copy", "rela", "tls-static"), qemu="qemu-mips64el",
            packages=("gcc-mips64el-linux-gnuabi64", "g++-mips64el-linux-gnuabi64", "qemu-user")),
     Target("ppc64", "powerpc64-linux-gnu", "elf64ppc", "EM_PPC64", 64, False, "/lib64/ld64.so.1", "R_PPC64_",
-           ("eh-frame", "ifunc", "copy", "rela", "gnu-hash", "tls-static"), qemu="qemu-ppc64",
+           ("eh-frame", "ifunc", "rela", "gnu-hash", "tls-static"), qemu="qemu-ppc64",
            packages=("gcc-powerpc64-linux-gnu", "g++-powerpc64-linux-gnu", "qemu-user")),
     Target("ppc64le", "powerpc64le-linux-gnu", "elf64lppc", "EM_PPC64", 64, True, "/lib64/ld64.so.2", "R_PPC64_",
-           ("ifunc", "relr", "copy", "rela", "gnu-hash", "tls-static"), qemu="qemu-ppc64le",
+           ("eh-frame", "ifunc", "relr", "rela", "gnu-hash", "tls-static"), qemu="qemu-ppc64le",
            packages=("gcc-powerpc64le-linux-gnu", "g++-powerpc64le-linux-gnu", "qemu-user")),
 )}
 
