@@ -26,7 +26,7 @@ def print_script(link, stream=None):
         chosen = link.target
         choose_target_early(link)
         if link.target is None:
-            link.target = target.load(words.EMULATIONS[0])
+            link.target = target.load(next(iter(words.EMULATIONS)))
         out.write(f"using internal linker script:\n{LINE}\n{script_text(link.target.style, script_variant(link))}\n"
                   f"\n{LINE}\n")
         link.target = chosen

@@ -253,7 +253,9 @@ def test_orphan_sections_go_where_gnu_ld_puts_them(tc, mode):
     e = tc.elf(tc.exe("prog", *ldflags, obj))
     check_image(e)
     if tc.linker.flavour in ("mclink", "bfd"):
-        ours, theirs = ([s.name for s in x.elf(x.exe("prog", *ldflags, obj)).sections if s.flags & 2] for x in (tc, tc.gnu))
+        # GNU ld leaves an entry in .plt.got of a static PIE that nothing calls.
+        ours, theirs = ([s.name for s in x.elf(x.exe("prog", *ldflags, obj)).sections if s.flags & 2 and s.name != ".plt.got"]
+                        for x in (tc, tc.gnu))
         assert ours == theirs
 
 
