@@ -5,7 +5,10 @@ import struct
 import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import mclink
+
+# The folder that holds the package under test: where it is installed, or the source tree.
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(mclink.__file__)))
 PT_LOAD, PT_NOTE, PT_TLS = 1, 4, 7
 SHT_SYMTAB, SHT_NOBITS = 2, 8
 SHF_EXECINSTR = 4
