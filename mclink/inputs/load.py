@@ -55,9 +55,12 @@ def open_inputs(link):
     if link.target is None:
         target_of_format(link)
     obey_endian(link)
+    if link.target is None and link.diag.errors:
+        raise LinkError()
     if link.target is None:
         raise LinkError("no target: no input is an ELF object; say one with -m\n"
                         ">>> supported emulations: " + " ".join(targets.EMULATIONS))
+    obey_format(link)
     configure(link)
     choose_script(link)
     check(link)
@@ -91,6 +94,24 @@ def target_of_format(link):
         if name in targets.FORMATS:
             link.target = targets.load(targets.FORMATS[name])
             return
+
+
+# Output formats of GNU ld that are not ELF and that are not written here.
+FOREIGN_FORMATS = ("srec", "symbolsrec", "ihex", "verilog", "tekhex")
+
+
+def obey_format(link):
+    """--oformat, or else OUTPUT_FORMAT: "binary" drops the ELF headers, other formats than ELF are refused."""
+    name = link.options.oformat
+    if name is None:
+        for command in link.extra["commands"]:
+            if command[0] == ast.OUTPUT_FORMAT:
+                name = command[2]
+        if name == "binary":
+            link.options.oformat = name
+    if name in FOREIGN_FORMATS:
+        raise LinkError(f"output format {name} is not supported\n"
+                        f">>> write ELF or binary, and convert it with: objcopy -O {name}")
 
 
 def obey_endian(link):
