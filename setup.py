@@ -184,6 +184,8 @@ if __name__ == "__main__":
     setup(
         ext_modules=cythonize(core_extensions(), compiler_directives=DIRECTIVES,
                               build_dir="build/cython",
+                              # Several working copies can share what Cython made; off unless asked for.
+                              cache="CYTHON_CACHE_DIR" in os.environ,
                               nthreads=0 if "--inplace" in sys.argv else os.cpu_count() or 0),
         cmdclass={"build_ext": BuildWithLauncher, "install_data": InstallLauncher},
         # Names nothing to copy: it is what makes setuptools run install_data.
