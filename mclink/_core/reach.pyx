@@ -203,6 +203,30 @@ cdef void link_groups(Mark* m) noexcept nogil:
                 m.group_next[last] = first
 
 
+cdef void drop_descriptions(Columns* c) noexcept nogil:
+    """Sections that take no memory describe those that do: without a live one of those, a file's debugging sections and
+    its other unallocated ones are dead, unless they are kept by name. Notes alone do not make a file live.
+    Source: GNU ld's behaviour; lld and mold keep them."""
+    cdef uint32_t k, frag
+    cdef Fragment* g
+    cdef bint live
+    for k in range(c.nlive):
+        if c.files[c.live[k]].kind != FILE_OBJECT:
+            continue
+        live = False
+        for frag in range(c.files[c.live[k]].frag_base, c.files[c.live[k]].frag_base + c.files[c.live[k]].shnum):
+            g = &c.frags[frag]
+            if g.kind != FRAG_NONE and g.kind != FRAG_EHFRAME and g.sh_flags & SHF_ALLOC and g.sh_type != SHT_NOTE \
+                    and c.frag_state[frag] & STATE_LIVE:
+                live = True
+                break
+        if live:
+            continue
+        for frag in range(c.files[c.live[k]].frag_base, c.files[c.live[k]].frag_base + c.files[c.live[k]].shnum):
+            if not c.frags[frag].sh_flags & SHF_ALLOC and not c.frag_state[frag] & STATE_KEEP:
+                c.frag_state[frag] &= ~<uint8_t>STATE_LIVE
+
+
 def collect(Tables tables, gids, named, bint keep_exported=False, bytes descriptors=None, descriptor_size=0):
     """Clears STATE_LIVE of every fragment that no root reaches.
 
@@ -248,7 +272,7 @@ def collect(Tables tables, gids, named, bint keep_exported=False, bytes descript
             g = &c.frags[frag]
             if g.kind == FRAG_NONE:
                 continue
-            # The linker's own sections, unwind tables and debugging sections stay whatever refers to them.
+            # The linker's own sections and unwind tables stay whatever refers to them, debugging sections with their file.
             if g.file == INTERNAL_FILE or g.kind == FRAG_EHFRAME or (not g.sh_flags & SHF_ALLOC and
                                                                      not g.sh_flags & SHF_LINK_ORDER):
                 continue
@@ -273,6 +297,7 @@ def collect(Tables tables, gids, named, bint keep_exported=False, bytes descript
         while m.depth:
             m.depth -= 1
             visit(&m, m.stack[m.depth])
+        drop_descriptions(c)
         for frag in range(1, n):
             if c.frags[frag].kind != FRAG_NONE and not c.frag_state[frag] & STATE_LIVE:
                 dead += 1

@@ -179,3 +179,31 @@ def test_in_relocatable_output(tc):
     obj = tc.c("int dead(void) { return 1; } int root(void) { return 2; }", *FLAGS)
     e = tc.elf(tc.ld("out.o", "-r", "--gc-sections", "-u", "root", obj).path)
     assert "root" in names(e) and e.section(".text.dead") is None
+
+
+def test_descriptions_go_with_their_file(tc):
+    """A file of which no allocated section is live, notes aside, loses its unallocated ones too, as with GNU ld."""
+    live = tc.asm("""
+        .text
+        .globl _start
+        _start: .long 0
+        .section .mine,"",%progbits
+        .long 1""", name="live")
+    dead = tc.asm("""
+        .section .text.dead,"ax",%progbits
+        .long 0
+        .section .note.own,"a",%note
+        .long 4, 0, 1
+        .asciz "own"
+        .section .mine,"",%progbits
+        .long 2
+        .section .debug_own,"",%progbits
+        .long 3""", name="dead")
+    bare = tc.asm("""
+        .section .mine,"",%progbits
+        .long 4""", name="bare")
+    exe = tc.ld("prog", "-static", "--gc-sections", live, dead, bare)
+    e = tc.elf(exe.path)
+    assert [e.section(".mine").size, ".debug_own" in {s.name for s in e.sections}] == [4, False]
+    without = tc.elf(tc.ld("all", "-static", live, dead, bare).path)
+    assert [without.section(".mine").size, ".debug_own" in {s.name for s in without.sections}] == [12, True]
