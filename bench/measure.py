@@ -91,7 +91,8 @@ def link_command(peer, case, threads, work):
             file.write("\n".join(words) + "\n")
         words = ["@" + response]
     extra = peer.arguments(threads)
-    return lambda output: [*peer.command, *extra, *words, "-o", output]
+    command = [case.programs[peer.kind]] if peer.kind in case.programs else peer.command
+    return lambda output: [*command, *extra, *words, "-o", output]
 
 
 def floors(case, probe, work, largest):

@@ -30,7 +30,7 @@ def input_groups():
 
     NumPy is imported only when the generated family is wanted.
     """
-    from inputs import debug, hello, llvm
+    from inputs import cross, debug, hello, llvm
 
     groups = {
         "hello-": hello.prepare,
@@ -39,6 +39,8 @@ def input_groups():
         "clang-": llvm.prepare_clang,
         "debug": debug.prepare,
     }
+    for name in cross.TARGETS:
+        groups[name] = cross.prepare_target(name)
     for case in ("data", "relocs"):
         for divisor in (1000, 100, 10, 1):
             groups[f"family-{case}-{divisor}"] = family_size(case, divisor)
@@ -70,7 +72,7 @@ def choose_cases(work, wanted, full):
         large = prefix.startswith("family-") and prefix.endswith("-1")
         if wanted is None:
             needed = full or not large
-        elif prefix.startswith("family-"):
+        elif prefix.startswith(("family-", "cross-")):
             needed = prefix in wanted
         else:
             needed = any(name.startswith(prefix) for name in wanted)

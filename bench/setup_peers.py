@@ -11,7 +11,9 @@ import sys
 
 PACKAGES = ("gcc", "g++", "binutils", "lld-19", "mold", "clang-19", "llvm-19-dev",
             "libclang-19-dev", "libpolly-19-dev", "libzstd-dev", "libz3-dev", "zlib1g-dev",
-            "libxml2-dev", "libsqlite3-dev", "python3-venv")
+            "libxml2-dev", "libsqlite3-dev", "python3-venv", "qemu-user", *(
+                "g++-" + triple for triple in ("aarch64-linux-gnu", "arm-linux-gnueabihf", "mips-linux-gnu",
+                                               "mips64el-linux-gnuabi64", "powerpc64-linux-gnu", "powerpc64le-linux-gnu")))
 WHEELS = ("numpy", "matplotlib", "ziglang")
 
 # The newest wild may ask for a newer compiler than is installed; this one is tried then.

@@ -15,11 +15,12 @@ class Case:
     rounds    how many timed rounds are worth their time (small links need more)
     threads   thread counts to measure; None stands for the one given to the run
     size      a number that says how big the input is in its family, or None
+    programs  kind of linker -> path of the one that serves this case's target; others start as ever
     """
 
-    __slots__ = ("name", "title", "words", "check", "rounds", "threads", "size")
+    __slots__ = ("name", "title", "words", "check", "rounds", "threads", "size", "programs")
 
-    def __init__(self, name, title, words, check, rounds=7, threads=(None,), size=None):
+    def __init__(self, name, title, words, check, rounds=7, threads=(None,), size=None, programs=None):
         self.name = name
         self.title = title
         self.words = words
@@ -27,10 +28,11 @@ class Case:
         self.rounds = rounds
         self.threads = threads
         self.size = size
+        self.programs = programs or {}
 
     def variant(self, name, title, extra, check=None, **changes):
         """The same inputs under another name with `extra` words in front."""
-        rest = {"rounds": self.rounds, "threads": self.threads, "size": self.size}
+        rest = {"rounds": self.rounds, "threads": self.threads, "size": self.size, "programs": self.programs}
         rest.update(changes)
         return Case(name, title, extra + self.words, check or self.check, **rest)
 
@@ -104,12 +106,12 @@ def compile_source(compiler, flags, source, target):
     os.replace(partial, target)
 
 
-def runs_and_prints(expected, arguments=(), folder=None):
-    """A check: the output runs with status 0 and its standard output is `expected`."""
+def runs_and_prints(expected, arguments=(), folder=None, runner=()):
+    """A check: the output runs, under `runner` when given, with status 0 and its standard output is `expected`."""
 
     def check(path):
         try:
-            done = subprocess.run([path, *arguments], cwd=folder, capture_output=True,
+            done = subprocess.run([*runner, path, *arguments], cwd=folder, capture_output=True,
                                   text=True, errors="replace", timeout=120)
         except (OSError, subprocess.TimeoutExpired) as problem:
             return str(problem)

@@ -51,11 +51,7 @@ def prepare(work):
     """The debug-heavy link and its gc, strip and compress variants; objects are kept."""
     folder = os.path.join(work, "debug")
     objects = [compile_unit(folder, number) for number in range(UNITS)]
-    main = os.path.join(folder, "main.cpp")
-    write_if_changed(main, main_text())
-    target = os.path.join(folder, "main.o")
-    compile_source("g++", ["-g", "-O0"], main, target)
-    words = capture_line(["g++", "-pie", target, *objects, "-o", "a"], folder)
+    words = capture_line(["g++", "-pie", compile_main(folder, UNITS), *objects, "-o", "a"], folder)
     check = runs_and_prints(f"{UNITS * 64}\n")
     plain = Case("debug", "C++ with full debug information", words, check, rounds=7)
     return [
@@ -67,21 +63,25 @@ def prepare(work):
     ]
 
 
-def compile_unit(folder, number):
+def compile_unit(folder, number, compiler="g++"):
     """The object of one unit (about 18 MB and ten seconds of g++), compiled at most once."""
     source = os.path.join(folder, f"unit_{number}.cpp")
     write_if_changed(source, UNIT_TEXT.replace("@", str(number)))
     target = source[:-4] + ".o"
-    compile_source("g++", ["-std=c++17", "-g", "-O0", "-fno-eliminate-unused-debug-types"],
+    compile_source(compiler, ["-std=c++17", "-g", "-O0", "-fno-eliminate-unused-debug-types"],
                    source, target)
     return target
 
 
-def main_text():
-    """A `main` that adds up what the units return: 64 each."""
-    declared = "".join(f"int run_{number}();\n" for number in range(UNITS))
-    total = " + ".join(f"run_{number}()" for number in range(UNITS))
-    return f'#include <cstdio>\n{declared}int main() {{ std::printf("%d\\n", {total}); }}\n'
+def compile_main(folder, units, compiler="g++"):
+    """The object of a `main` that adds up what `units` units return: 64 each."""
+    source = os.path.join(folder, "main.cpp")
+    declared = "".join(f"int run_{number}();\n" for number in range(units))
+    total = " + ".join(f"run_{number}()" for number in range(units))
+    write_if_changed(source, f'#include <cstdio>\n{declared}int main() {{ std::printf("%d\\n", {total}); }}\n')
+    target = os.path.join(folder, "main.o")
+    compile_source(compiler, ["-g", "-O0"], source, target)
+    return target
 
 
 def write_if_changed(path, text):
