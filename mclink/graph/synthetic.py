@@ -14,6 +14,7 @@ from mclink.special import (BUILD_ID, DYNAMIC, DYNBSS, DYNRELRO, DYNSTR, DYNSYM,
                             GOT_PLT, HASH, IGOT_PLT, INTERP, IPLT, PLT, PLT_EH, PLT_GOT, PLT_LAZY, PROPERTY,
                             RELA_DYN, RELA_IPLT, RELA_PLT, RELR_DYN, VERDEF, VERNEED, VERSYM)
 
+SHT_ANDROID_REL, SHT_ANDROID_RELA = 0x60000001, 0x60000002      # packed
 SHT_ANDROID_RELR = 0x6fffff00       # what bionic had before SHT_RELR got its number
 
 FEATURE_IBT, FEATURE_SHSTK, FEATURE_LAM_U48, FEATURE_LAM_U57 = 1, 2, 4, 8
@@ -122,7 +123,9 @@ def make_slot_sections(link, dynamic):
     own = getattr(data, "SLOT_NAMES", {})
     if dynamic:
         # GNU ld's scripts name the inputs of .rela.dyn by what they relocate; .rela.got is one of them.
-        add(link, RELA_DYN, getattr(data, "RELA_DYN_NAME", name + ".got"), type, SHF_ALLOC, word, entsize)
+        packed = "android" in link.options.pack_dyn_relocs
+        add(link, RELA_DYN, getattr(data, "RELA_DYN_NAME", name + ".got"),
+            (SHT_ANDROID_RELA if rela else SHT_ANDROID_REL) if packed else type, SHF_ALLOC, word, 1 if packed else entsize)
         add(link, RELR_DYN, ".relr.dyn", SHT_ANDROID_RELR if link.options.android_relr_tags else SHT_RELR, SHF_ALLOC,
             word, word)
         add(link, RELA_PLT, name + ".plt", type, SHF_ALLOC | SHF_INFO_LINK, word, entsize)

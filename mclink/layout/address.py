@@ -56,8 +56,10 @@ def size_hooks(link):
     they run, frag_addr holds offsets and OutputSection.address the addresses of this round."""
     hooks = []
     if link.tables is not None and link.dynamic is not None and link.options.pack_dyn_relocs != "none":
-        from mclink.layout.dynamic import size_relr
+        from mclink.layout.dynamic import packs_relocations, size_packed, size_relr
         hooks.append(size_relr)
+        if packs_relocations(link):
+            hooks.append(size_packed)
     from mclink.layout.thunks import thunk_hook
     hook = thunk_hook(link)
     if hook is not None:

@@ -6,6 +6,7 @@ GNU and Solaris tags. The order of entries is GNU ld's.
 
 from mclink import special
 from mclink._core import dynamic, slots
+from mclink.layout.values import set_image
 
 DT_NULL, DT_NEEDED, DT_PLTRELSZ, DT_PLTGOT, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA = range(8)
 DT_RELASZ, DT_RELAENT, DT_STRSZ, DT_SYMENT, DT_INIT, DT_FINI, DT_SONAME, DT_RPATH = range(8, 16)
@@ -14,6 +15,7 @@ DT_BIND_NOW, DT_INIT_ARRAY, DT_FINI_ARRAY, DT_INIT_ARRAYSZ, DT_FINI_ARRAYSZ, DT_
 DT_PREINIT_ARRAY, DT_PREINIT_ARRAYSZ = 32, 33
 DT_RELRSZ, DT_RELR, DT_RELRENT = 35, 36, 37
 DT_ANDROID_RELR = 0x6fffe000, 0x6fffe001, 0x6fffe003     # the same three
+DT_ANDROID_REL, DT_ANDROID_RELA = (0x6000000f, 0x60000010), (0x60000011, 0x60000012)    # address, bytes
 DT_GNU_HASH = 0x6ffffef5
 DT_DEPAUDIT, DT_AUDIT = 0x6ffffefb, 0x6ffffefc
 DT_VERSYM, DT_RELACOUNT, DT_RELCOUNT, DT_FLAGS_1 = 0x6ffffff0, 0x6ffffff9, 0x6ffffffa, 0x6ffffffb
@@ -85,6 +87,8 @@ def plan_dynamic(link):
     if dynamic.relr_count(tables):
         core.collect_relr(tables, slots.relative_words(tables))
         dynamic.set_size(tables, special.RELR_DYN, link.target.data.WORD)
+    if packs_relocations(link) and dynamic.get_size(tables, special.RELA_DYN):
+        dynamic.set_size(tables, special.RELA_DYN, link.target.data.WORD)
     # A first guess, so that the section is not taken for an empty one.
     dynamic.set_size(tables, special.DYNAMIC, 2 * link.target.data.WORD)
 
@@ -288,6 +292,10 @@ def dynamic_tags(link, plan):
                  (DT_JMPREL, lambda: span(link, plt)[0])]
     tags += [row for row in getattr(link.target.data, "dynamic_tags", no_tags)(link)]
     dyn = [number for number in (special.RELA_DYN, special.RELA_IPLT)[:2 if in_dyn else 1] if number in live]
+    if packs_relocations(link) and special.RELA_DYN in dyn:
+        start, size = DT_ANDROID_RELA if rela else DT_ANDROID_REL
+        tags += [(start, at(link, special.RELA_DYN)), (size, lambda: dynamic.get_size(tables, special.RELA_DYN))]
+        dyn.remove(special.RELA_DYN)
     if dyn:
         tags += [(DT_RELA if rela else DT_REL, lambda: span(link, dyn)[0]),
                  (DT_RELASZ if rela else DT_RELSZ, lambda: span(link, dyn)[1]),
@@ -306,6 +314,11 @@ def dynamic_tags(link, plan):
         tags += [(relr, at(link, special.RELR_DYN)),
                  (size, lambda: dynamic.get_size(tables, special.RELR_DYN)), (entry, word)]
     return tags
+
+
+def packs_relocations(link):
+    """True when .rela.dyn is packed (--pack-dyn-relocs=android, android+relr)."""
+    return "android" in link.options.pack_dyn_relocs
 
 
 def no_tags(link):
@@ -396,4 +409,30 @@ def size_relr(link):
     if size <= dynamic.get_size(link.tables, special.RELR_DYN):
         return False
     dynamic.set_size(link.tables, special.RELR_DYN, size)
+    return True
+
+
+def size_packed(link):
+    """Packs .rela.dyn for Android at the addresses of now; True when it has outgrown its size.
+
+    A hook of the address fixed point. Addresses are put in place for the while and the relocations made as writing
+    the image makes them. The section only grows."""
+    plan = link.dynamic
+    tables = link.tables
+    if plan is None or not dynamic.get_size(tables, special.RELA_DYN):
+        return False
+    from mclink._core import dynrel, symbols
+    addresses = [0] + [section.address for section in link.outputs]
+    link.members.finish(tables, addresses)
+    set_image(link)
+    symbols.compute_values(tables)
+    # Names of scripts and of the linker have their values later: each may change its own addend, and with it what
+    # the next one adds. Rows that nobody has filled are those of .eh_frame.
+    slack = dynrel.replay(tables) * (20 if link.target.data.RELA else 0)
+    slots.write_slots(tables, [0] * special.COUNT)
+    size = len(dynrel.packed_bytes(tables)) + slack + 40 * dynrel.blank_rows(tables)
+    link.members.finish(tables, [-address & (1 << 64) - 1 for address in addresses])
+    if size <= dynamic.get_size(tables, special.RELA_DYN):
+        return False
+    dynamic.set_size(tables, special.RELA_DYN, size)
     return True

@@ -1,9 +1,10 @@
 """Phase 3: the value of every symbol, and the addresses that relocation formulas need."""
 
 from mclink._core import join, load, place, symbols
-from mclink.elf import PT_TLS
+from mclink.elf import SHF_ALLOC, SHF_TLS
 
 G_FORCED_LOCAL = 128
+_MASK = (1 << 64) - 1
 SPECIAL_GOT, SPECIAL_GOT_PLT, SPECIAL_PLT, SPECIAL_DYNAMIC, SPECIAL_EH_FRAME_HDR = 1, 2, 3, 13, 20
 
 
@@ -54,14 +55,20 @@ def set_image(link):
     dynamic = special_place(link, SPECIAL_DYNAMIC)
     if dynamic:
         values["dynamic"] = dynamic[0]
-    for segment in link.segments:
-        if segment.type == PT_TLS:
-            align = max(segment.align, 1)
-            start = segment.address
-            values["tls_start"] = start
-            values["tls_end"] = (start + segment.size + align - 1) & -align
-            values["tp"], values["dtp"] = link.target.data.tls_bases(start, segment.size, align)
+    values.update(tls_values(link))
     symbols.set_image(link.tables, **values)
+
+
+def tls_values(link):
+    """The thread-local block in Columns.image: the sections of PT_TLS, as they lie now."""
+    sections = [section for section in link.outputs if section.flags & SHF_TLS and section.flags & SHF_ALLOC]
+    if not sections:
+        return {}
+    start = min(section.address for section in sections)
+    size = max(section.address + section.size for section in sections) - start
+    align = max(section.align for section in sections)
+    tp, dtp = link.target.data.tls_bases(start, size, align)
+    return {"tls_start": start, "tls_end": (start + size + align - 1) & -align, "tp": tp & _MASK, "dtp": dtp & _MASK}
 
 
 def set_linker_names(link):
@@ -80,12 +87,12 @@ def set_linker_names(link):
         base = image_base(link)
         places[b"__ehdr_start"] = None if base is None else (base, link.outputs[0].number if link.outputs else 0)
     if b"_TLS_MODULE_BASE_" in defined:
-        for segment in link.segments:
-            if segment.type == PT_TLS:
-                data = link.target.data
-                tp, dtp = data.tls_bases(segment.address, segment.size, max(segment.align, 1))
-                places[b"_TLS_MODULE_BASE_"] = (data.tls_module_base(tp, dtp, link.options.shared),
-                                                segment.outputs[0].number)
+        block = tls_values(link)
+        if block:
+            places[b"_TLS_MODULE_BASE_"] = (
+                link.target.data.tls_module_base(block["tp"], block["dtp"], link.options.shared),
+                next(section.number for section in link.outputs
+                     if section.flags & SHF_TLS and section.address == block["tls_start"]))
     own = getattr(link.target.data, "linker_values", None)
     if own is not None:
         places.update(own(link))

@@ -2,6 +2,7 @@
 
 from mclink import special
 from mclink._core import dynamic, dynrel, ehhdr, slots
+from mclink.diag import LinkError
 
 DT_RELACOUNT, DT_RELCOUNT = 0x6ffffff9, 0x6ffffffa
 
@@ -75,11 +76,21 @@ def write_tables(link, plan, places):
         dynamic.put_bytes(places[special.VERDEF], plan.verdef)
     if special.VERNEED in places:
         dynamic.put_bytes(places[special.VERNEED], plan.verneed)
-    if special.RELA_DYN in places:
+    if special.RELA_DYN in places and "android" in link.options.pack_dyn_relocs:
+        write_packed(link, places[special.RELA_DYN])
+    elif special.RELA_DYN in places:
         plan.relative_count = dynrel.write_relocations(tables, places[special.RELA_DYN], link.options.z_combreloc)
     if special.RELR_DYN in places:
         core.pack_relr(tables, [])
         core.write_relr(tables, places[special.RELR_DYN], dynamic.get_size(tables, special.RELR_DYN))
+
+
+def write_packed(link, out):
+    """Android's packed relocations. What layout has kept for them and they do not fill is never read."""
+    contents = dynrel.packed_bytes(link.tables)
+    if len(contents) > dynamic.get_size(link.tables, special.RELA_DYN):
+        raise LinkError("the layout does not converge: packed relocations have outgrown their section")
+    dynamic.put_bytes(out, contents)
 
 
 def write_dynamic(link, plan, places):

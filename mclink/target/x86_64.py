@@ -179,8 +179,3 @@ def make_ops():
     table = OpsTable(compile_rows(RELOCS, SYMBOLIC, FAMILIES), CONSTANTS)
     connect_amd64(table)
     return table
-
-
-def tls_bases(start, size, align):
-    """(TP, DTP base) for a TLS segment: TP stands behind the aligned block (psABI, variant II)."""
-    return (start + size + align - 1) & -align, start
