@@ -79,7 +79,7 @@ TARGETS = {t.name: t for t in (
            packages=("gcc-powerpc64le-linux-gnu", "g++-powerpc64le-linux-gnu", "qemu-user")),
 )}
 
-ENABLED = ("amd64",)
+ENABLED = ("amd64", "i386", "aarch64")
 
 
 def enabled_targets():

@@ -31,8 +31,13 @@ double constant(double d) { return d * 3.25; }
 """
 
 
-def verdict(tc, cases):
-    """Run (label, argv) cases in batches; fails with the ways in which some ended badly."""
+def verdict(tc, cases, least):
+    """Run (label, argv) cases, more than ``least``, in batches; fails with the ways in which some ended badly.
+
+    Most of what reads inputs is the same for all targets: elsewhere than on amd64 every third case is run."""
+    assert len(cases) > least
+    if tc.target.name != "amd64":
+        cases = cases[::3]
     work = tc.write("cases.json", json.dumps([argv for _, argv in cases]))
     program = "mclink" if tc.linker.is_mclink else tc.linker.path
     root = [str(tc.linker.root)] if tc.linker.is_mclink else []
@@ -54,7 +59,6 @@ def verdict(tc, cases):
         bad.setdefault(kind, []).append(label)
     assert not bad, f"{sum(map(len, bad.values()))} of {len(cases)} cases:\n" + "\n".join(
         f"{len(labels)} x {kind}; for one: {', '.join(labels[:3])}" for kind, labels in bad.items())
-    return len(cases)
 
 
 def files(tc, mutations, suffix, folder="cases"):
@@ -85,7 +89,7 @@ def test_objects(tc, way, part):
     # each way of linking takes every second mutation, so that two ways see each
     rows = shard(list(damage.object_mutations(raw, flips=80, seed=way)), 2 * part + list(OBJECT_WAYS).index(way) % 2, 4)
     cases = [(label, ["-o", str(tc.dir / "out"), *OBJECT_WAYS[way], path]) for label, path in files(tc, rows, ".o")]
-    assert verdict(tc, cases) > 300
+    verdict(tc, cases, least=300)
 
 
 @PEERS
@@ -99,7 +103,7 @@ def test_compressed_debug_sections(tc):
                 for v in damage.limits(b.get(h["offset"] + off, size), size, len(raw)):
                     rows.append((f"chdr[{i}]+{off}={v:#x}", b.put(h["offset"] + off, size, v)))
     cases = [(label, ["-o", str(tc.dir / "out"), "-shared", path]) for label, path in files(tc, rows[::3], ".o")]
-    assert verdict(tc, cases) > 60
+    verdict(tc, cases, least=60)
 
 
 @PEERS
@@ -111,7 +115,7 @@ def test_shared_objects(tc, part):
     user = tc.c("int f1(void), g1(void), f2(void); extern int v; int _start(void) { return f1() + g1() + f2() + v; }", "-fno-pie", name="user")
     rows = shard(list(damage.shared_object_mutations(lib)), part, 3)
     cases = [(label, ["-o", str(tc.dir / "out"), str(user), path]) for label, path in files(tc, rows, ".so")]
-    assert verdict(tc, cases) > 400
+    verdict(tc, cases, least=400)
 
 
 @PEERS
@@ -125,7 +129,7 @@ def test_archives(tc):
     for i, (label, path) in enumerate(files(tc, rows, ".a")):
         whole = ["--whole-archive"] if i % 3 == 0 else []
         cases.append((label, ["-o", str(tc.dir / "out"), str(user), *whole, path]))
-    assert verdict(tc, cases) > 200
+    verdict(tc, cases, least=200)
 
 
 SCRIPT = """
@@ -149,6 +153,7 @@ RESPONSE = "-o out 'quoted file' \"double \\\" quoted\" back\\slash --defsym x=1
 
 
 @PEERS
+@pytest.mark.targets("amd64")
 @pytest.mark.parametrize("kind", ["script", "input", "versions", "dynamic-list", "response", "defsym"])
 def test_texts(tc, kind):
     obj = str(tc.c("int _start(void) { return 0; } int f(void) { return 1; }", "-fPIC", name="a"))
@@ -166,10 +171,11 @@ def test_texts(tc, kind):
         cases = [(label, [*out, obj, "--defsym", data[:100000]]) for label, data in rows]
     else:
         cases = [(label, argv(path)) for label, path in files(tc, list(damage.text_mutations(text, 160, kind)), ".txt")]
-    assert verdict(tc, cases) > 100
+    verdict(tc, cases, least=100)
 
 
 @PEERS
+@pytest.mark.targets("amd64")
 def test_options(tc):
     """Words of the command line: values missing, absurd, of the wrong kind."""
     obj = str(tc.c("int _start(void) { return 0; }", name="a"))
@@ -186,9 +192,10 @@ def test_options(tc):
             words = [w for w in (option + value).split(" ", 1)] if " " in option else [option + value]
             cases.append((option + value[:20], [*words, "-o", str(tc.dir / "out"), obj]))
         cases.append((option + " at the end", ["-o", str(tc.dir / "out"), obj, option.strip()]))
-    assert verdict(tc, cases) > 700
+    verdict(tc, cases, least=700)
 
 
+@pytest.mark.targets("amd64")
 def test_the_judge_sees_crashes(tc):
     """The harness itself: a signal, a silent failure, a wrong status and a hang must each be found."""
     fake = tc.write("fake.sh", "#!/bin/sh\ncase $1 in segv) kill -SEGV $$;; silent) exit 1;; odd) echo error; exit 3;; ok) echo error: x >&2; exit 1;; esac\n")
