@@ -106,6 +106,13 @@ cdef const char* match_one(const char* p, const char* p_end, char value) noexcep
     return p + 1 if found != negated else NULL
 
 
+def matches(bytes pattern, bytes name):
+    """Whether a pattern of a script matches a whole name."""
+    cdef const char* p = pattern
+    cdef const char* s = name
+    return glob_match(p, p + len(pattern), s, s + len(name))
+
+
 cdef struct Entry:           # one section pattern of one statement
     uint32_t rule            # number of the statement
     uint32_t number          # position of the pattern in its statement

@@ -32,6 +32,7 @@ cdef struct Plan:
     uint32_t only_marked     # 1: --retain-symbols-file, only names with gmark
     uint32_t keep_sections   # 1: -r, --emit-relocs: section symbols come from the caller
     const uint32_t* shndx    # [noutputs + 1] section header index by output number
+    const uint64_t* bases    # [noutputs + 1] address that the values of an output's symbols count from
     uint8_t* out             # .symtab being written, NULL while counting
     char* strings            # .strtab being written
     uint32_t* extended       # .symtab_shndx being written, or NULL
@@ -133,7 +134,7 @@ cdef void put_global(Plan* p, uint32_t gid, uint32_t at, uint64_t string, bint l
     cdef Columns* c = p.c
     cdef Global* g = &c.globals[gid]
     cdef Sym s
-    cdef uint32_t section = 0, output
+    cdef uint32_t section = 0, output = 0
     memset(&s, 0, sizeof(Sym))
     memcpy(p.strings + string, g.name, g.name_len)
     p.strings[string + g.name_len] = 0
@@ -153,9 +154,10 @@ cdef void put_global(Plan* p, uint32_t gid, uint32_t at, uint64_t string, bint l
             output = c.frags[g.frag].output
             if c.frag_state[g.frag] & STATE_FOLDED:
                 output = c.frags[c.frags[g.frag].link].output
-            section = p.shndx[output]
         elif c.gflags[gid] & G_LINKER:
-            section = p.shndx[g.sym]
+            output = g.sym
+        section = p.shndx[output]
+        s.st_value -= p.bases[output]
         if section == 0:
             s.st_shndx = SHN_ABS
         elif g.type == STT_TLS and not c.relocatable:
@@ -210,6 +212,7 @@ cdef void visit_object(void* context, int64_t index, int thread) noexcept nogil:
                     s.st_value = frag_address(c, frag, s.st_value)
                     if s.st_info & 15 == STT_TLS and not c.relocatable:
                         s.st_value -= c.image.tls_start
+                    s.st_value -= p.bases[c.frags[frag].output]
                 put_symbol(p, local, &s, p.shndx[c.frags[frag].output] if frag else 0)
                 if p.local_index != NULL:
                     p.local_index[p.local_base[index] + i] = local
@@ -328,20 +331,26 @@ cdef class SymbolTable:
         self.count = glob
         self.string_size = string
 
-    def write(self, size_t symtab, size_t strtab, size_t extended, shndx):
+    def write(self, size_t symtab, size_t strtab, size_t extended, shndx, bases):
         """Writes the tables at addresses `symtab`, `strtab` and `extended` (0: no .symtab_shndx).
 
-        shndx: list, section header index by output number, element 0 being 0. Entry 0 is written; reserved
-        entries are the caller's."""
+        shndx: list, section header index by output number, element 0 being 0; bases: list of the addresses that the
+        values count from, in the same way: zeros but under -r. Entry 0 is written; reserved entries are the caller's."""
         cdef Plan* p = &self.plan
         cdef Columns* c = p.c
         cdef uint32_t* map = <uint32_t*>malloc((len(shndx) + 1) * sizeof(uint32_t))
         cdef uint32_t k
-        if map == NULL:
+        cdef uint64_t* starts = <uint64_t*>malloc((len(bases) + 1) * sizeof(uint64_t))
+        if map == NULL or starts == NULL:
+            free(map)
+            free(starts)
             raise MemoryError
         for k in range(len(shndx)):
             map[k] = shndx[k]
+        for k in range(len(bases)):
+            starts[k] = bases[k]
         p.shndx = map
+        p.bases = starts
         p.out = <uint8_t*>symtab
         p.strings = <char*>strtab
         p.extended = <uint32_t*>extended
@@ -352,7 +361,9 @@ cdef class SymbolTable:
             visit_linker(p)
         p.out = NULL
         p.shndx = NULL
+        p.bases = NULL
         free(map)
+        free(starts)
 
     def index_tables(self):
         """Addresses of (local_index, local_base, global_index) for _core.relocs; 0 unless wanted."""

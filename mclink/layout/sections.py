@@ -4,6 +4,7 @@ Sources: GNU ld manual, nodes "Output Section Discarding", "Orphan Sections", "I
 and the behaviour of GNU ld 2.40.
 """
 
+from mclink._core.classify import matches
 from mclink._core.place import Members, stack_request
 from mclink.context import OutputSection, Run
 from mclink.elf import (
@@ -71,6 +72,10 @@ def _pass_stack_note(link):
     """-r: what the inputs say of the stack is said again, by the flags of an empty .note.GNU-stack."""
     executable, missing, noted = stack_request(link.tables)
     if not noted or any(section.name == ".note.GNU-stack" for section in script_sections(link.plan)):
+        return
+    if any(file[0] == "*" and matches(pattern[0].encode("utf-8", "surrogateescape"), b".note.GNU-stack")
+           for run in link.plan.discards if run.statement is not None
+           for file in (run.statement[3],) for pattern in run.statement[4] or (("*",),)):
         return
     section = OutputSection(".note.GNU-stack")
     section.type = SHT_PROGBITS

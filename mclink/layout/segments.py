@@ -120,11 +120,11 @@ def _starts_segment(segment, last, section, page, separate, unpaged):
     if last.lma - last.address != section.lma - section.address or section.lma < end:
         return True
     if round_up(end, page) + page <= section.lma:
-        return not unpaged
-    if unpaged or (end - 1 if end else 0) & -page == section.lma & -page:
-        return False
+        return True
     if last.type == SHT_NOBITS and not last.flags & SHF_TLS and section.type != SHT_NOBITS:
         return True
+    if unpaged or (end - 1 if end else 0) & -page == section.lma & -page:
+        return False
     if separate and bool(segment.flags & PF_X) != bool(section.flags & SHF_EXECINSTR):
         return True
     return bool(section.flags & SHF_WRITE and not segment.flags & PF_W)

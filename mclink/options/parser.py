@@ -330,8 +330,9 @@ class _Reader:
         self.options.soname = argument or None
 
     def on_nmagic(self, name, value, argument, word):
-        # Neither can page data in, so both end the search for shared libraries (GNU ld manual).
-        setattr(self.options, name, True)
+        # Neither can page data in, so both end the search for shared libraries (GNU ld manual). The last one holds.
+        self.options.omagic = name == "omagic"
+        self.options.nmagic = name == "nmagic"
         self.builder.change("static", True)
         self.options.static = True
 

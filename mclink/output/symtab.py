@@ -91,10 +91,14 @@ def write_tables(link, out, tables):
     if ".symtab" in found:
         extended = found.get(".symtab_shndx")
         indices = [0] * (max((output.number for output in link.outputs), default=0) + 1)
+        bases = indices.copy()
         for output in link.outputs:
             indices[output.number] = output.index
+            if link.options.relocatable:
+                # A script may give sections addresses; values count from the section all the same (gABI).
+                bases[output.number] = output.address
         link.symbols.write(out.address + found[".symtab"].offset, out.address + found[".strtab"].offset,
-                           out.address + extended.offset if extended else 0, indices)
+                           out.address + extended.offset if extended else 0, indices, bases)
         if relocs.wanted(link):
             write_section_symbols(link, out, found[".symtab"].offset,
                                   extended.offset if extended else None)
@@ -116,11 +120,12 @@ def write_section_symbols(link, out, symtab, extended):
     indices = []
     for output in link.outputs:
         index = output.index if output.index < SHN_LORESERVE else SHN_XINDEX
+        address = 0 if link.options.relocatable else output.address
         indices.append((output.index if index == SHN_XINDEX else 0).to_bytes(4, order))
         if data.ELF_CLASS == 64:
-            rows.append(bytes(4) + b"\3\0" + index.to_bytes(2, order) + output.address.to_bytes(8, order) + bytes(8))
+            rows.append(bytes(4) + b"\3\0" + index.to_bytes(2, order) + address.to_bytes(8, order) + bytes(8))
         else:
-            rows.append(bytes(4) + output.address.to_bytes(4, order) + bytes(4) + b"\3\0" + index.to_bytes(2, order))
+            rows.append(bytes(4) + address.to_bytes(4, order) + bytes(4) + b"\3\0" + index.to_bytes(2, order))
     out.put(symtab + (24 if data.ELF_CLASS == 64 else 16), b"".join(rows))
     if extended is not None:
         out.put(extended + 4, b"".join(indices))
