@@ -424,6 +424,8 @@ cdef class Merger:
             f.link = <uint32_t>row
             if group.carrier == 0:
                 group.carrier = m.frag
+                if group.align_log2:
+                    group.size = used_size(group)
                 f.size = group.size
             else:
                 # An empty member must not align the location counter.
@@ -495,6 +497,17 @@ def merge_groups(Tables tables):
         rows.append((tables.c.merge_groups[g].carrier, tables.c.merge_groups[g].size,
                      0 if tables.c.merge_groups[g].strings else tables.c.merge_groups[g].entsize))
     return rows
+
+
+cdef uint64_t used_size(const MergeGroup* group) noexcept nogil:
+    """Bytes up to the end of the last piece: what would align a piece behind it is not part of the section."""
+    cdef const Unique* rows = <const Unique*>group.state
+    cdef uint64_t end = 0
+    cdef uint64_t i
+    for i in range(group.count):
+        if rows[i].size:
+            end = max(end, <uint64_t>rows[i].out + rows[i].size)
+    return end
 
 
 # Writing ---------------------------------------------------------------------------------------------

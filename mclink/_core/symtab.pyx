@@ -60,6 +60,8 @@ cdef bint keep_local(Plan* p, const File* f, uint32_t i) noexcept nogil:
             return True
     if type == STT_FILE:
         return p.discard != DISCARD_ALL and not p.only_marked
+    if p.local_index != NULL and s.st_shndx != SHN_UNDEF and p.local_index[p.local_base[f.order - 1] + i] != 0:
+        return True
     if s.st_shndx == SHN_UNDEF or p.discard == DISCARD_ALL or p.only_marked:
         return False
     name = f.strtab + s.st_name
@@ -174,6 +176,29 @@ cdef void put_global(Plan* p, uint32_t gid, uint32_t at, uint64_t string, bint l
     put_symbol(p, at, &s, section)
     if p.global_index != NULL:
         p.global_index[gid] = at
+
+
+cdef void mark_used(void* context, int64_t index, int thread) noexcept nogil:
+    """Marks the local names of one live object that relocations of the output refer to: these stay whatever is
+    discarded, as with GNU ld, since a field that holds its addend may have no room for an offset in the section."""
+    cdef Plan* p = <Plan*>context
+    cdef Columns* c = p.c
+    cdef const File* f = &c.files[c.live[index]]
+    cdef uint32_t frag, i, target, sym
+    cdef uint32_t* marks = p.local_index + p.local_base[index]
+    if f.kind == FILE_INTERNAL:
+        return
+    for frag in range(f.frag_base + 1, f.frag_base + f.shnum):
+        if not c.frag_state[frag] & STATE_LIVE or c.frags[frag].output == 0:
+            continue
+        for i in range(c.frags[frag].nrelocs):
+            sym = c.frags[frag].relocs[i].r_sym
+            if sym == 0 or sym >= f.first_global or f.syms[sym].st_info & 15 == STT_SECTION \
+                    or f.syms[sym].st_name >= f.strtab_size or f.strtab[f.syms[sym].st_name] == 0:
+                continue
+            target = sym_frag(c, f, sym)
+            if target != 0 and c.frag_state[target] & STATE_LIVE and c.frags[target].output != 0:
+                marks[sym] = 1
 
 
 cdef void visit_object(void* context, int64_t index, int thread) noexcept nogil:
@@ -308,6 +333,8 @@ cdef class SymbolTable:
             p.local_index = self.indices
             p.local_base = self.bases
         with nogil:
+            if want_indices and (discard == DISCARD_TEMPORARY or discard == DISCARD_ALL or only_marked):
+                parallel_for(mark_used, p, c.nlive, c.threads)
             parallel_for(visit_object, p, n - 1, c.threads)
             visit_linker(p)
         self.assign(reserved)

@@ -121,9 +121,11 @@ def _starts_segment(segment, last, section, page, separate, unpaged):
         return True
     if round_up(end, page) + page <= section.lma:
         return True
+    if not unpaged and (end - 1 if end else 0) & -page == section.lma & -page:
+        return False
     if last.type == SHT_NOBITS and not last.flags & SHF_TLS and section.type != SHT_NOBITS:
         return True
-    if unpaged or (end - 1 if end else 0) & -page == section.lma & -page:
+    if unpaged:
         return False
     if separate and bool(segment.flags & PF_X) != bool(section.flags & SHF_EXECINSTR):
         return True

@@ -189,7 +189,7 @@ class Map:
         """An assignment or assertion: its value, or that a PROVIDE was not needed."""
         node, value = (item.node, item.value) if type(item) is Assignment else (item, None)
         if node[0] == ast.ASSERT:
-            self.text.add(f"{'':16}{self.hex(1)}{'':16}ASSERT ({expression(node[2])}, {node[3]})\n")
+            self.text.add(f"{'':16}{self.hex(1)}{'':{32 - self.digits}}ASSERT ({expression(node[2])}, {node[3]})\n")
             return
         if node[0] != ast.ASSIGN:
             return
@@ -197,9 +197,9 @@ class Map:
             value = self.symbol_value(node[2])
         words = HOW.get(node[4], "{} = {}").format(node[2], expression(node[3]))
         if value is None:
-            self.text.add(f"{'':16}[!provide]{'':{self.digits + 8}}{words}\n")
+            self.text.add(f"{'':16}[!provide]{'':24}{words}\n")
         else:
-            self.text.add(f"{'':16}{self.hex(value & ((1 << 4 * self.digits) - 1))}{'':16}{words}\n")
+            self.text.add(f"{'':16}{self.hex(value & ((1 << 4 * self.digits) - 1))}{'':{32 - self.digits}}{words}\n")
 
     def symbol_value(self, name):
         gid = symbols.lookup(self.link.tables, name.encode("utf-8", "surrogateescape"))
