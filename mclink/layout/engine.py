@@ -361,6 +361,10 @@ class Engine(ScriptEnvironment):
         first = True
         for member in overlay.members:
             if not member.number:
+                member.address = member.lma = start
+                if member is overlay.members[0] and node[4] is not None:
+                    member.lma = absolute_value(node[4], self)
+                self.sized.add(member)
                 self.bounds(member)
                 continue
             if first and node[4] is not None:
@@ -512,12 +516,13 @@ class Engine(ScriptEnvironment):
         follows when the location counter was moved since (GNU ld manual, node "Expression Section")."""
         outputs = self.link.outputs
         if self.current is None or self.skipped and not self.passed_end:
+            start = len(outputs) - 1
             for item in self.program[self.index:]:
-                if type(item) is OutputSection and item.number:
-                    start = item.number - 1
+                members = [item] if type(item) is OutputSection else item.members if type(item) is Overlay else ()
+                numbers = [section.number for section in members if section.number]
+                if numbers:
+                    start = numbers[0] - 1
                     break
-            else:
-                start = len(outputs) - 1
             for section in [outputs[start]] + outputs[:start][::-1] if outputs else ():
                 if section.flags & SHF_ALLOC and not section.flags & SHF_TLS:
                     return section

@@ -89,10 +89,16 @@ def _pass_stack_note(link):
 
 def _carry_load_regions(plan):
     """AT> holds for the sections that follow in the same region without an address of their own."""
+    placed = set()              # members of overlays: all have the address of the first, which may have none
+    for item in plan.statements:
+        if type(item) is Overlay and item.members:
+            free = item.node[2] is None and item.node[4] is None
+            placed.update(map(id, item.members[1:] if free else item.members))
     before = None
     for section in script_sections(plan):
         definition = section.definition
         if (before is not None and section.lma_region is None and section.region == before.region
+                and id(section) not in placed
                 and (definition is None or definition[4] is None and definition[7] is None)):
             section.lma_region = before.lma_region
         before = section
