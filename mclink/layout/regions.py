@@ -8,7 +8,7 @@ class Region:
     """One region. The default one has no end and its start follows the location counter."""
 
     __slots__ = ("name", "origin", "length", "current", "last", "attributes", "inverted", "pos", "overflow",
-                 "bounds")
+                 "bounds", "used")
 
     def __init__(self, name, pos, attributes="", inverted=""):
         self.name = name            # None for the default region
@@ -21,6 +21,7 @@ class Region:
         self.last = None            # last section from which the next one takes its distance to the LMA
         self.overflow = None        # (section, bytes) of the first section that did not fit
         self.bounds = 0, 0          # expressions of its origin and length
+        self.used = 0               # bytes from its origin to the end of what it holds, once the layout is done
 
     def move(self, dot, section=None, start=0):
         """What is in the region now ends at `dot`, because of `section`, which begins at `start`."""
@@ -105,12 +106,11 @@ class Regions:
             for section in self.homeless:
                 link.diag.error(f"no memory region specified for loadable section '{section.name}'")
         for region in self.in_order:
+            region.used = max(region.current - region.origin, 0)
             if region.overflow is None:
                 continue
             section = region.overflow
             link.diag.error(f"section '{section.name}' will not fit in region '{region.name}'")
-            end = max((s.address + s.size for s in link.outputs
-                       if s.flags & SHF_ALLOC and region.origin <= s.address), default=0)
-            excess = end - (region.origin + region.length)
+            excess = region.used - region.length
             if excess > 0:
                 link.diag.error(f"region '{region.name}' overflowed by {excess} byte{'s' if excess != 1 else ''}")

@@ -2,7 +2,6 @@
 
 import sys
 
-from mclink.elf import SHF_ALLOC, SHT_NOBITS
 
 
 def write_reports(link):
@@ -52,27 +51,11 @@ def print_memory_usage(link, stream):
     engine = link.extra.get("engine")
     stream.write("Memory region         Used Size  Region Size  %age Used\n")
     for region in engine.regions.in_order if engine is not None else ():
-        used = used_bytes(link, region)
-        row = f"{region.name:>16}: {size_text(used)}{size_text(region.length or 0)}"
+        row = f"{region.name:>16}: {size_text(region.used)}{size_text(region.length or 0)}"
         if region.length:
-            row += f"    {100 * used / region.length:6.2f}%"
+            row += f"    {100 * region.used / region.length:6.2f}%"
         stream.write(row + "\n")
     stream.flush()
-
-
-def used_bytes(link, region):
-    """Bytes from the start of a region to the end of the last section in it, load addresses included."""
-    used = 0
-    for output in link.outputs:
-        if not output.flags & SHF_ALLOC:
-            continue
-        ends = [(output.address, output.size)]
-        if output.type != SHT_NOBITS:
-            ends.append((output.lma, output.file_size))
-        for address, size in ends:
-            if region.origin <= address < region.origin + (region.length or 0):
-                used = max(used, address + size - region.origin)
-    return used
 
 
 def size_text(size):
