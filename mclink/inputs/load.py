@@ -96,22 +96,25 @@ def target_of_format(link):
             return
 
 
-# Output formats of GNU ld that are not ELF and that are not written here.
-FOREIGN_FORMATS = ("srec", "symbolsrec", "ihex", "verilog", "tekhex")
-
-
 def obey_format(link):
-    """--oformat, or else OUTPUT_FORMAT: "binary" drops the ELF headers, other formats than ELF are refused."""
+    """--oformat, or else OUTPUT_FORMAT: "binary", "srec" and "ihex" drop all that is ELF, what is neither these nor ELF is
+    refused."""
     name = link.options.oformat
     if name is None:
         for command in link.extra["commands"]:
             if command[0] == ast.OUTPUT_FORMAT:
                 name = command[2]
-        if name == "binary":
+        if name in targets.RAW_FORMATS:
             link.options.oformat = name
-    if name in FOREIGN_FORMATS:
-        raise LinkError(f"output format {name} is not supported\n"
-                        f">>> write ELF or binary, and convert it with: objcopy -O {name}")
+    if name is not None and name not in targets.RAW_FORMATS and name not in targets.FORMATS:
+        known = ", ".join(targets.RAW_FORMATS + tuple(targets.FORMATS))
+        raise LinkError(f"output format '{name}' is not supported\n>>> known are: {known}\n"
+                        f">>> an ELF file may be converted with: objcopy -O {name}")
+    if link.options.oformat in targets.FORMATS and link.target is not None:
+        asked = targets.load(targets.FORMATS[name]).data
+        data = link.target.data
+        if (asked.MACHINE, asked.ELF_CLASS, asked.BIG_ENDIAN) != (data.MACHINE, data.ELF_CLASS, data.BIG_ENDIAN):
+            raise LinkError(f"--oformat={name}: the output is {data.OUTPUT_FORMAT}, which cannot be written as another format")
 
 
 def obey_endian(link):
@@ -220,9 +223,13 @@ def open_path(link, path, shown, node, items, depth, searched, library=False):
     path = remap(link, path)
     if depth > 16:
         raise LinkError(f"{path}: linker scripts name each other more than 16 deep")
-    if node.state.format not in (None, "default", "elf") and node.state.format.startswith("binary"):
+    form = node.state.format
+    if form == "binary":
         open_binary(link, path, node, items)
         return True
+    if form is not None and form not in targets.FORMATS:
+        raise LinkError(f"{path}: input format '{form}' is not supported; an ELF object may be made with: "
+                        f"objcopy -I {form} -O {link.target.data.OUTPUT_FORMAT if link.target else 'elf64-x86-64'}")
     try:
         file, kind, identity = files.map_file(link.tables, os.fsencode(path), os.fsencode(shown))
     except OSError as error:

@@ -11,7 +11,7 @@ MORE = (
      "Do not align segments to pages, make text writable"),
     ("--no-omagic", "", "set", "omagic", False, "", "Align segments, text read-only (default)"),
     ("-Ur", "", "set", "output_kind", "relocatable", "", "Like -r (constructors need nothing in ELF)"),
-    ("--oformat", "FORMAT", "str", "oformat", None, "", "Write FORMAT: an ELF name of BFD, or binary"),
+    ("--oformat", "FORMAT", "str", "oformat", None, "", "Write FORMAT: an ELF name of BFD, binary, srec or ihex"),
     ("-Ttext", "ADDRESS", "on_section_start", ".text", None, "", "Put .text at hexadecimal ADDRESS"),
     ("-Tdata", "ADDRESS", "on_section_start", ".data", None, "", "Put .data at hexadecimal ADDRESS"),
     ("-Tbss", "ADDRESS", "on_section_start", ".bss", None, "", "Put .bss at hexadecimal ADDRESS"),

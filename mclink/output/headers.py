@@ -2,19 +2,20 @@
 
 from mclink._core import image, symbols
 from mclink.script import ast
+from mclink.target import RAW_FORMATS
 from mclink.elf import (ET_DYN, ET_EXEC, ET_REL, SHF_INFO_LINK, SHN_LORESERVE, SHN_XINDEX, SHT_NULL)
 
 
 def header_size(link):
-    """Bytes of the ELF header; 0 for --oformat binary."""
-    if link.options.oformat == "binary":
+    """Bytes of the ELF header; 0 for --oformat binary and its like."""
+    if link.options.oformat in RAW_FORMATS:
         return 0
     return 64 if link.target.data.ELF_CLASS == 64 else 52
 
 
 def program_header_size(link):
     """Bytes of the program headers."""
-    if link.options.oformat == "binary":
+    if link.options.oformat in RAW_FORMATS:
         return 0
     return len(link.segments) * (56 if link.target.data.ELF_CLASS == 64 else 32)
 
@@ -57,7 +58,7 @@ def entry_address(link):
 
 def write_headers(link, out, sections):
     """Writes all three kinds of headers into the image."""
-    if link.options.oformat == "binary":
+    if link.options.oformat in RAW_FORMATS:
         return
     data = link.target.data
     order = "big" if data.BIG_ENDIAN else "little"

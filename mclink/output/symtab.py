@@ -6,6 +6,7 @@ from mclink.context import OutputSection
 from mclink.diag import LinkError
 from mclink.elf import SHN_LORESERVE, SHN_XINDEX, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX
 from mclink.output import relocs
+from mclink.target import RAW_FORMATS
 
 DISCARDS = {None: 0, "locals": 1, "all": 2, "none": 3}
 
@@ -17,7 +18,7 @@ def plan_tables(link, first_index):
     options = link.options
     wide = link.target.data.ELF_CLASS == 64
     tables = []
-    if options.oformat == "binary":
+    if options.oformat in RAW_FORMATS:
         return tables
     symtab = None
     relocated = relocs.wanted(link)

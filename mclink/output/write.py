@@ -13,6 +13,7 @@ from mclink.diag import LinkError
 from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_LINK_ORDER, SHT_NOBITS, SHT_REL, SHT_RELA
 from mclink import faults
 from mclink.plan import Data, Fill
+from mclink.target import RAW_FORMATS
 from mclink.output import build_id, compress, dynamic, headers, relocs, symtab
 
 
@@ -27,14 +28,18 @@ def write_output(link):
     sections = plan_sections(link, relocations)
     size = place_tail(link, sections)
     target = os.fsencode(options.output)
+    text = options.oformat in ("srec", "ihex")
     try:
-        out = image.OutputImage(target, size, is_regular(options.output))
+        out = image.OutputImage(target, size, not text and is_regular(options.output))
     except OSError as error:
         raise LinkError(f"cannot create {options.output}: {os.strerror(error.errno)}") from None
     try:
         fill_image(link, out, sections, relocations)
         link.diag.check()
-        mode = 0o666 if options.relocatable or options.oformat == "binary" else 0o777
+        if text:
+            from mclink.output.raw import as_text
+            out = as_text(link, out)
+        mode = 0o666 if options.relocatable or options.oformat in RAW_FORMATS else 0o777
         out.finish(mode)
     except OSError as error:
         raise LinkError(f"cannot write {options.output}: {os.strerror(error.errno or 5)}") from None
@@ -91,8 +96,9 @@ def followed_section(link, section):
 
 def place_tail(link, sections):
     """File offsets of what no segment loads, behind the loaded sections; the size of the file in bytes."""
-    if link.options.oformat == "binary":
-        return place_binary(link)
+    if link.options.oformat in RAW_FORMATS:
+        from mclink.output.raw import place_raw
+        return place_raw(link)
     end = headers.header_size(link) + headers.program_header_size(link)
     loaded = not link.options.relocatable
     for output in sections:
@@ -108,24 +114,6 @@ def place_tail(link, sections):
     end = (end + word - 1) & -word
     link.image["shoff"] = end
     return end + headers.section_header_size(link, len(sections) + 1)
-
-
-def place_binary(link):
-    """--oformat binary: each loaded section at its load address minus the lowest; nothing else is written."""
-    loaded = [output for output in link.outputs
-              if output.flags & SHF_ALLOC and output.type != SHT_NOBITS and output.size]
-    base = min((output.lma for output in loaded), default=0)
-    end = 0
-    for output in link.outputs:
-        output.file_size = 0
-    for output in loaded:
-        output.offset = output.lma - base
-        output.file_size = output.size
-        end = max(end, output.offset + output.size)
-    if end > 1 << 40:
-        raise LinkError(f"--oformat binary: the sections are {end:#x} bytes apart; give them nearer load addresses")
-    link.image["shoff"] = 0
-    return end
 
 
 def place_one(output, end):

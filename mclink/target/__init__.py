@@ -88,6 +88,9 @@ TRIPLES = {
     "aarch64eb": "aarch64linuxb",
 }
 
+# Names for OUTPUT_FORMAT and --oformat of outputs that are no ELF files
+RAW_FORMATS = ("binary", "srec", "ihex")
+
 # BFD target name (OUTPUT_FORMAT, --oformat) -> default emulation
 FORMATS = {
     "elf64-x86-64": "elf_x86_64",
