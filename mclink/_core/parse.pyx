@@ -5,7 +5,7 @@ only checked, and its tables stay in the mapping.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, calloc, realloc, free
-from libc.string cimport memcpy, memcmp, memset, strlen
+from libc.string cimport memcpy, memcmp, memset, strcmp, strlen
 from mclink._core.bytes cimport load16, load32, load64, in_range
 from mclink._core.elf cimport *
 from mclink._core.fault cimport *
@@ -477,6 +477,16 @@ def identify(Tables tables, uint32_t id):
     swap = f.data[5] == 2
     return (f.data[4], f.data[5], load16(f.data + 18, swap), load16(f.data + 16, swap),
             load32(f.data + (36 if f.data[4] == 1 else 48), swap), f.data[7])
+
+
+def has_section(Tables tables, uint32_t id, bytes name not None):
+    """True when a parsed file has a section of that name."""
+    cdef const File* f = &tables.c.files[id]
+    cdef uint32_t i
+    for i in range(1, f.shnum if f.state >= FILE_PARSED and f.state != FILE_BAD else 0):
+        if strcmp(f.shstrtab + f.shdrs[i].sh_name, name) == 0:
+            return True
+    return False
 
 
 def shared_info(Tables tables, uint32_t id):

@@ -99,11 +99,8 @@ def interpreter(link):
 
 
 def hash_style(link):
-    """--hash-style, or what the flavour of the target is used to."""
-    if link.options.hash_style is not None:
-        return link.options.hash_style
-    data = link.target.data
-    return data.HASH_STYLES.get(link.target.flavour, data.DEFAULT_HASH_STYLE)
+    """--hash-style, or what the target is used to."""
+    return link.options.hash_style or link.target.data.DEFAULT_HASH_STYLE
 
 
 def make_slot_sections(link, dynamic):

@@ -62,6 +62,7 @@ def open_inputs(link):
                         ">>> supported emulations: " + " ".join(targets.EMULATIONS))
     obey_format(link)
     configure(link)
+    settle_flavour(link)
     choose_script(link)
     check(link)
 
@@ -75,12 +76,9 @@ def check(link):
 def choose_target_early(link):
     """The target from -m or, failing that, from the program's name; the objects decide otherwise."""
     options = link.options
-    if options.emulation:
-        link.target = targets.load(options.emulation)
-    elif options.program_target:
-        word = options.program_target.split("-")[0]
-        if word in targets.TRIPLES:
-            link.target = targets.load(targets.TRIPLES[word])
+    emulation = options.emulation or targets.emulation_of_triple(options.program_target)
+    if emulation:
+        link.target = targets.load(emulation)
 
 
 def target_of_format(link):
@@ -139,6 +137,24 @@ def note_object(link, file):
             raise LinkError(f"{files.file_name(link.tables, file)}: no target for ELF machine {known[2]} "
                             f"({'64' if known[0] == 2 else '32'}-bit, {'big' if known[1] == 2 else 'little'}-endian)")
         link.target = targets.load(targets.MACHINES[key])
+
+
+def settle_flavour(link):
+    """The operating system, which drivers need not say with -m: that of the program's name, or of the first object,
+    which is the start-up code."""
+    if link.target.flavour not in ("linux", "none"):
+        return
+    flavour = targets.flavour_of_triple(link.options.program_target)
+    first = next((file for file, entry in link.inputs.items() if entry.kind == "object"), None)
+    if flavour is None and first is not None:
+        if parse.identify(link.tables, first)[5] == targets.ELFOSABI_FREEBSD:
+            flavour = "freebsd"
+        else:
+            parse.parse_files(link.tables, [first])
+            if parse.has_section(link.tables, first, b".note.netbsd.ident"):
+                flavour = "netbsd"
+    if flavour is not None:
+        link.target = targets.flavoured(link.target, flavour)
 
 
 def configure(link):

@@ -2,14 +2,16 @@
 
 from mclink._core import bind, files, symbols
 
-ELFOSABI_GNU = 3
+ELFOSABI_GNU, ELFOSABI_FREEBSD = 3, 9
 
 
 def bind_symbols(link):
     """Bind symbols"""
     options = link.options
     tables = link.tables
-    if bind.has_gnu_symbols(tables):
+    if link.target.flavour == "freebsd":
+        link.image["osabi"] = ELFOSABI_FREEBSD
+    elif bind.has_gnu_symbols(tables):
         link.image["osabi"] = ELFOSABI_GNU
     if options.relocatable:
         return

@@ -111,6 +111,8 @@ FORMATS = {
     "elf64-aarch64-freebsd": "aarch64fbsd",
 }
 
+ELFOSABI_FREEBSD = 9        # EI_OSABI of FreeBSD's objects
+
 # Emulations that are known by name and refused: name -> why
 REFUSED = {name: "the ILP32 ABI of AArch64 is not supported; compile for LP64 (without -mabi=ilp32)"
            for name in ("aarch64linux32", "aarch64linux32b", "aarch64elf32", "aarch64elf32b")}
@@ -170,17 +172,27 @@ def load(emulation):
     return Target(emulation, flavour, sys.modules[module])
 
 
+def flavour_of_triple(triple):
+    """Operating system in a target triple ("x86_64--netbsd"): "netbsd", "freebsd", "haiku"; None for others."""
+    return next((flavour for flavour in ("freebsd", "netbsd", "haiku") if triple and flavour in triple), None)
+
+
 def emulation_of_triple(triple):
     """Emulation for a target triple ("x86_64--netbsd"), or None when it is not known."""
-    if not triple:
-        return None
-    emulation = TRIPLES.get(triple.partition("-")[0])
-    for flavour, suffix in (("freebsd", "_fbsd"), ("netbsd", "_nbsd"), ("haiku", "_haiku")):
-        if flavour in triple and emulation:
-            for name in (emulation + suffix, emulation.replace("linux", suffix[1:])):
-                if name in EMULATIONS and name != emulation:
-                    return name
-    return emulation
+    emulation = TRIPLES.get(triple.partition("-")[0]) if triple else None
+    return emulation and _of_flavour(emulation, flavour_of_triple(triple))
+
+
+def flavoured(target, flavour):
+    """The Target like `target` for an operating system; itself when there is none."""
+    emulation = _of_flavour(target.emulation, flavour)
+    return target if emulation == target.emulation else load(emulation)
+
+
+def _of_flavour(emulation, flavour):
+    """The first emulation of the same machine for a flavour; `emulation` when there is none."""
+    module = EMULATIONS[emulation][0]
+    return next((name for name, row in EMULATIONS.items() if row == (module, flavour)), emulation)
 
 
 def emulation_of_machine(machine, is64, big_endian):

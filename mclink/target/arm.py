@@ -24,7 +24,6 @@ MAX_PAGE_SIZE = 0x1000
 COMMON_PAGE_SIZE = 0x1000
 DEFAULT_RELRO = True
 DEFAULT_HASH_STYLE = "both"
-HASH_STYLES = {"netbsd": "sysv"}
 SEPARATE_CODE = {}
 CODE_BITS = 1               # bits of a function symbol's value that are no part of the address
 TLS_VARIANT = 1

@@ -22,8 +22,7 @@ IMAGE_BASE = 0x400000       # start of an executable that is not position indepe
 MAX_PAGE_SIZE = 0x1000
 COMMON_PAGE_SIZE = 0x1000
 DEFAULT_RELRO = True
-DEFAULT_HASH_STYLE = "both" # flavours that differ say so in HASH_STYLES
-HASH_STYLES = {"netbsd": "sysv"}
+DEFAULT_HASH_STYLE = "both" # run-time linkers that know one of them ignore the other
 # GNU ld is configured with separate code pages on Linux; NetBSD's run-time linker wants two segments.
 SEPARATE_CODE = {"linux": True}
 TLS_VARIANT = 2             # TP behind the block, aligned to its alignment
