@@ -8,6 +8,7 @@ from libc.stdlib cimport malloc, calloc, realloc, free, qsort
 from libc.string cimport memcpy, memset, memcmp, strlen
 from libc.errno cimport errno
 from mclink._core.elf cimport *
+from mclink._core.ops cimport Ops
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport *
 
@@ -260,7 +261,10 @@ cdef void put_symbol(MemberJob* job, Text* t, uint32_t k) noexcept nogil:
     cdef Global* g = &c.globals[job.symbols[k].gid]
     cdef const char* name = g.name
     cdef size_t n = g.name_len
+    cdef uint64_t value = c.gvalue[job.symbols[k].gid]
     cdef char* p
+    if g.type == STT_FUNC:
+        value &= ~<uint64_t>(<const Ops*>c.ops).code_bits
     if job.readable != NULL and job.readable[k].length:
         name = job.names + job.readable[k].at
         n = job.readable[k].length
@@ -268,7 +272,7 @@ cdef void put_symbol(MemberJob* job, Text* t, uint32_t k) noexcept nogil:
         return
     p = t.data + t.used
     memset(p, c' ', NAME_COLUMN)
-    p = write_hex(p + NAME_COLUMN, c.gvalue[job.symbols[k].gid], job.digits)
+    p = write_hex(p + NAME_COLUMN, value, job.digits)
     memset(p, c' ', NAME_COLUMN)
     memcpy(p + NAME_COLUMN, name, n)
     p[NAME_COLUMN + n] = c'\n'

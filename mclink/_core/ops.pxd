@@ -11,7 +11,7 @@ from GOT ("G + A") are the same formula with reference GOT. The strings are in m
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 from mclink._core.elf cimport Rela
-from mclink._core.tables cimport Columns, File, Fragment, Tables
+from mclink._core.tables cimport Columns, File, Fragment, Tables, Thunk
 
 cdef enum:                   # RelocType.quantity
     Q_UNKNOWN = 0            # no such relocation type: an error in an input
@@ -99,6 +99,7 @@ cdef enum:                   # what scan asks of Ops.choose_relaxation
                              # address than the formula says. V_SKIP: it cannot have it in this output
     RELAX_TPOFF = 11         # no relaxation: the offset is known; the target may count it the other way
     RELAX_WEAK = 12          # Q_S, Q_L: the symbol is undefined weak and 0; how a distance to it is written
+    RELAX_DESC = 14          # no relaxation: the descriptor stays; how it and the call through it are written
     RELAX_FORM = 13          # Q_S, Q_L that apply will compute: the target writes them in a way of its own
 
 cdef enum:                   # PltStyle.push_offset
@@ -135,6 +136,27 @@ cdef struct Branch:          # one branch while it is looked at whether it needs
     const uint8_t* code      # 4 bytes or more that stand there in the input; NULL: none known
     uint32_t plt             # 1: a PLT entry
 
+cdef struct CodeSpan:        # code without literal data in it, where errata are looked for
+    const Columns* c         # the tables
+    const uint64_t* outputs  # provisional address of each output section, by number
+    const uint8_t* code      # bytes of the fragment in the input
+    uint64_t address         # provisional address of the fragment
+    uint32_t frag            # the fragment
+    uint32_t letter          # of the mapping symbol
+
+cdef enum:
+    THUNK_KINDS = 64         # kinds of thunks that a target may have, 0 for none
+    CODE_MARKS = 4           # mapping symbols of one piece of code
+
+cdef struct CodeMark:        # a mapping symbol of code that the linker makes
+    uint16_t offset          # bytes from the start of the code
+    uint16_t letter          # of $a, $t, $d, $x; 0: no more
+
+cdef struct ThunkName:       # the symbol of a thunk: prefix + name of where it leads + suffix
+    const char* prefix       # NULL: it has no symbol
+    const char* suffix       # NULL: the prefix is all
+    uint64_t bits            # or'ed to its address
+
 ctypedef void (*plt_writer_t)(uint8_t* out, const PltEntry* entry) noexcept nogil
 
 cdef struct PltStyle:        # one way to write PLTs; sizes in bytes
@@ -151,6 +173,8 @@ cdef struct PltStyle:        # one way to write PLTs; sizes in bytes
     plt_writer_t lazy        # writes a lazy half; NULL when not split
     plt_writer_t got         # writes an entry without lazy part
     plt_writer_t canonical   # writes the canonical_size bytes; NULL when there are none
+    CodeMark header_marks[CODE_MARKS] # mapping symbols of the header
+    CodeMark entry_marks[CODE_MARKS]  # of each entry, also of one without lazy part
 
 cdef struct Ops:
     RelocType* types         # [ntypes], by relocation number
@@ -164,6 +188,8 @@ cdef struct Ops:
     uint32_t weak_words      # 1: words of programs with an undefined weak symbol ask the run-time linker
     uint32_t no_plt_got      # 1: a called symbol with a GOT slot has an ordinary PLT entry all the same
     uint32_t tlsdesc_size    # bytes of a TLS descriptor
+    uint32_t code_bits       # bits of a function symbol's value that are no part of its address
+    uint32_t desc_argument   # byte offset in it of the word that has the addend in REL outputs
     uint32_t dyn_symbolic    # dynamic relocation numbers: S + A in a word
     uint32_t dyn_relative    # load address + addend, in a word
     uint32_t dyn_glob_dat    # S into a GOT slot
@@ -191,16 +217,21 @@ cdef struct Ops:
     uint32_t (*choose_thunk)(const Columns* c, const Branch* b, uint32_t* landing) noexcept nogil
     # Writes the thunk of a kind at `address`; `target` is where it leads.
     void (*write_thunk)(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil
+    # The symbol of a thunk; addresses are final. NULL: thunks have none.
+    void (*name_thunk)(const Columns* c, const Thunk* t, ThunkName* name) noexcept nogil
     # Errata, in the address fixed point: the kind of veneer that the first bad sequence at or behind byte `at` of the
-    # code [0, end) of a section at `address` needs, 0 for none. `site` receives the offset of the instruction that
-    # moves into the veneer, `next` where to go on. NULL: the target has none.
-    uint32_t (*find_patch)(const Columns* c, const uint8_t* code, uint64_t at, uint64_t end, uint64_t address,
-                           uint64_t* site, uint64_t* next) noexcept nogil
+    # code [0, end) of `span` needs, 0 for none. `site` receives the offset of the instruction that moves into the
+    # veneer, `next` where to go on. NULL: the target has none.
+    uint32_t (*find_patch)(const CodeSpan* span, uint64_t at, uint64_t end, uint64_t* site,
+                           uint64_t* next) noexcept nogil
     # Moves the relocated instruction at `site` into the veneer at `out` and joins the two.
-    void (*write_patch)(uint8_t* out, uint32_t kind, uint64_t address, uint8_t* site,
-                        uint64_t site_address) noexcept nogil
+    void (*write_patch)(uint8_t* out, uint32_t kind, uint64_t address, uint8_t* site, uint64_t site_address,
+                        bint swap) noexcept nogil
     uint64_t patch_reach     # bytes between an instruction and its veneer at most
-    uint32_t thunk_sizes[16] # bytes of each kind
+    uint32_t thunk_sizes[THUNK_KINDS] # bytes of each kind
+    CodeMark thunk_marks[THUNK_KINDS][CODE_MARKS] # mapping symbols of each kind
+    uint64_t free_thunks     # bit n: thunks of kind n do not depend on where the branch goes, one serves all
+    const char* mark_letters # of mapping symbols, data included; NULL: the target has none
     uint64_t thunk_spacing   # bytes of code between two places for thunks: less than the shortest reach
     uint32_t thunk_align     # log2 of their alignment
     uint32_t thunk_page      # log2 of what places grow by, where the offset of code in its page matters

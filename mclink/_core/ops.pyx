@@ -57,6 +57,8 @@ cdef class OpsTable:
         elif name == "thunk_page": o.thunk_page = value
         elif name == "thunk_spacing": o.thunk_spacing = value
         elif name == "tlsdesc_size": o.tlsdesc_size = value
+        elif name == "code_bits": o.code_bits = value
+        elif name == "desc_argument": o.desc_argument = value
         elif name == "dyn_symbolic": o.dyn_symbolic = value
         elif name == "dyn_relative": o.dyn_relative = value
         elif name == "dyn_glob_dat": o.dyn_glob_dat = value

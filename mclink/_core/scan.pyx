@@ -321,10 +321,11 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
         if q == Q_TLSDESC and imported:
             need(s, x, relaxed_slot(s))
         return verdict
+    verdict = relax(s, x, verdicts, RELAX_DESC)
     if q == Q_TLSDESC:
         need(s, x, NEED_TLSDESC)
-        return V_APPLY
-    return V_SKIP
+        return verdict
+    return verdict if verdict != 0 else V_SKIP
 
 
 cdef inline uint32_t call_form(Scan* s, Reference* x) noexcept nogil:

@@ -154,10 +154,10 @@ cdef int slot_words(Columns* c, const Aux* a, Word* out) noexcept nogil:
             add_word(out, &n, SPECIAL_GOT, a.tlsdesc, 0, WORD_DYNAMIC, ops.dyn_tlsdesc, a.dynsym, 0)
         else:
             value = S - c.image.tls_start
-            add_word(out, &n, SPECIAL_GOT, a.tlsdesc, 0, WORD_DYNAMIC, ops.dyn_tlsdesc, 0, value)
-            if not c.rela:
-                # A REL descriptor keeps its argument in the second word.
-                add_word(out, &n, SPECIAL_GOT, a.tlsdesc + word, value, WORD_PLAIN, 0, 0, 0)
+            add_word(out, &n, SPECIAL_GOT, a.tlsdesc, 0 if c.rela or ops.desc_argument else value, WORD_DYNAMIC,
+                     ops.dyn_tlsdesc, 0, value)
+            if not c.rela and ops.desc_argument:
+                add_word(out, &n, SPECIAL_GOT, a.tlsdesc + <int32_t>ops.desc_argument, value, WORD_PLAIN, 0, 0, 0)
     if a.gotplt >= 0:
         if a.plt_section == SPECIAL_IPLT:
             add_word(out, &n, SPECIAL_IGOT_PLT, a.gotplt, S, WORD_IPLT,

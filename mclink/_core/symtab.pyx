@@ -5,9 +5,11 @@ refer to in the order of the files that hold the row, those of shared objects, t
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, calloc, free
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcpy, memset, strchr, strlen
 from mclink._core.bytes cimport store16, store32, store64
 from mclink._core.elf cimport *
+from mclink._core.mapping cimport is_mapping
+from mclink._core.ops cimport CODE_MARKS, CodeMark, Ops, ThunkName
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport *
 
@@ -40,6 +42,12 @@ cdef struct Plan:
     const uint64_t* local_base # [nlive] first element of each file in local_index
     uint32_t* global_index   # [nglobals] new index of each global, NULL unless asked for
     uint32_t nfiles          # rows of `files`
+    const Ops* ops           # the target, NULL: none is attached
+
+
+cdef inline bint has_marks(const Plan* p) noexcept nogil:
+    """True when the target has mapping symbols."""
+    return p.ops != NULL and p.ops.mark_letters != NULL
 
 
 cdef bint keep_local(Plan* p, const File* f, uint32_t i) noexcept nogil:
@@ -62,9 +70,11 @@ cdef bint keep_local(Plan* p, const File* f, uint32_t i) noexcept nogil:
         return p.discard != DISCARD_ALL and not p.only_marked
     if p.local_index != NULL and s.st_shndx != SHN_UNDEF and p.local_index[p.local_base[f.order - 1] + i] != 0:
         return True
-    if s.st_shndx == SHN_UNDEF or p.discard == DISCARD_ALL or p.only_marked:
-        return False
     name = f.strtab + s.st_name
+    if s.st_shndx == SHN_UNDEF or p.only_marked or p.discard == DISCARD_ALL and not (
+            has_marks(p) and is_mapping(p.ops.mark_letters, name)):
+        # Without mapping symbols nobody could tell code from data, so they stay.
+        return False
     if name[0] == 0:
         return False
     if s.st_shndx < SHN_LORESERVE or s.st_shndx == SHN_XINDEX:
@@ -285,10 +295,111 @@ cdef void visit_linker(Plan* p) noexcept nogil:
         else:
             glob += 1
         string += c.globals[gid].name_len + 1
+    if has_marks(p) and not p.only_marked and not c.relocatable:
+        visit_code(p, &local, &string)
     if not writing:
         plan.nlocal = local
         plan.nglobal = glob
         plan.nstring = string
+
+
+cdef void put_local(Plan* p, uint32_t* at, uint32_t frag, uint64_t offset, uint8_t type, uint64_t size, uint64_t bits,
+                    uint64_t string) noexcept nogil:
+    """Counts, or writes, a local symbol of code that the linker makes."""
+    cdef Sym s
+    if p.out != NULL:
+        memset(&s, 0, sizeof(Sym))
+        s.st_name = <uint32_t>string
+        s.st_value = (p.c.frag_addr[frag] + offset) | bits
+        s.st_size = size
+        s.st_info = type
+        put_symbol(p, at[0], &s, p.shndx[p.c.frags[frag].output])
+    at[0] += 1
+
+
+cdef void put_marks(Plan* p, uint32_t* at, uint32_t frag, uint64_t offset, const CodeMark* marks,
+                    uint64_t letters) noexcept nogil:
+    """The mapping symbols of one piece of code; letters: offset in .strtab of their names."""
+    cdef uint32_t i
+    for i in range(CODE_MARKS):
+        if marks[i].letter == 0:
+            return
+        put_local(p, at, frag, offset + marks[i].offset, 0, 0, 0,
+                  letters + 3 * <uint64_t>(strchr(p.ops.mark_letters, marks[i].letter) - p.ops.mark_letters))
+
+
+cdef void visit_plt(Plan* p, uint32_t* at, uint32_t special, uint64_t header, uint64_t entry,
+                    uint64_t letters) noexcept nogil:
+    cdef Columns* c = p.c
+    cdef uint32_t frag = c.special[special]
+    cdef uint64_t offset = header
+    if frag == 0 or c.frags[frag].output == 0 or c.frags[frag].size == 0:
+        return
+    if header:
+        put_marks(p, at, frag, 0, p.ops.plt.header_marks, letters)
+    while entry and p.ops.plt.entry_marks[0].letter and offset + entry <= c.frags[frag].size:
+        put_marks(p, at, frag, offset, p.ops.plt.entry_marks, letters)
+        offset += entry
+
+
+cdef uint64_t put_thunk_name(Plan* p, const Thunk* t, const ThunkName* name, uint64_t string) noexcept nogil:
+    """Counts, or writes, the name of a thunk; its bytes, terminator included."""
+    cdef Columns* c = p.c
+    cdef const File* f = &c.files[t.file]
+    cdef const char* parts[3]
+    cdef uint64_t lengths[3]
+    cdef uint64_t total = 0
+    cdef uint32_t i
+    parts[0] = name.prefix
+    parts[1] = parts[2] = b""
+    lengths[0] = strlen(name.prefix)
+    lengths[1] = lengths[2] = 0
+    if name.suffix != NULL:
+        if t.gid:
+            parts[1] = c.globals[t.gid].name
+            lengths[1] = c.globals[t.gid].name_len
+        elif t.sym < f.nsyms and f.syms[t.sym].st_name < f.strtab_size:
+            parts[1] = f.strtab + f.syms[t.sym].st_name
+            lengths[1] = strlen(parts[1])
+        parts[2] = name.suffix
+        lengths[2] = strlen(name.suffix)
+    for i in range(3):
+        if p.out != NULL:
+            memcpy(p.strings + string + total, parts[i], lengths[i])
+        total += lengths[i]
+    if p.out != NULL:
+        p.strings[string + total] = 0
+    return total + 1
+
+
+cdef void visit_code(Plan* p, uint32_t* local, uint64_t* string) noexcept nogil:
+    """Counts, or writes, the names of thunks, and the mapping symbols of thunks and PLT entries."""
+    cdef Columns* c = p.c
+    cdef const Ops* ops = p.ops
+    cdef const Thunk* t
+    cdef ThunkName name
+    cdef uint32_t i
+    cdef uint64_t letters = string[0]
+    for i in range(strlen(ops.mark_letters)):
+        if p.out != NULL:
+            p.strings[string[0]] = c'$'
+            p.strings[string[0] + 1] = ops.mark_letters[i]
+            p.strings[string[0] + 2] = 0
+        string[0] += 3
+    visit_plt(p, local, SPECIAL_PLT, ops.plt.header_size, ops.plt.entry_size, letters)
+    visit_plt(p, local, SPECIAL_PLT_GOT, 0, ops.plt.got_size, letters)
+    visit_plt(p, local, SPECIAL_IPLT, 0, ops.plt.got_size, letters)
+    for i in range(1, c.nthunks):
+        t = &c.thunks[i]
+        name.prefix = NULL
+        if ops.name_thunk != NULL:
+            name.suffix = NULL
+            name.bits = 0
+            ops.name_thunk(c, t, &name)
+        if name.prefix != NULL:
+            put_local(p, local, t.frag, t.offset, STT_FUNC, ops.thunk_sizes[t.kind], name.bits, string[0])
+            string[0] += put_thunk_name(p, t, &name, string[0])
+        put_marks(p, local, t.frag, t.offset, ops.thunk_marks[t.kind], letters)
 
 
 cdef class SymbolTable:
@@ -316,6 +427,7 @@ cdef class SymbolTable:
         p.discard = discard
         p.only_marked = only_marked
         p.nfiles = n
+        p.ops = <const Ops*>c.ops
         p.files = <FilePlan*>calloc(n, sizeof(FilePlan))
         if p.files == NULL:
             raise MemoryError

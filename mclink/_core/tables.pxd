@@ -354,6 +354,9 @@ cdef struct Partition:       # open-addressing table of one 64th of the names
     uint32_t mask            # slots - 1, a power of two minus one
     uint32_t count           # names in it
 
+cdef enum:
+    THUNK_PATCH = 2          # Thunk.plt of a veneer: it holds the instruction at offset `addend` of fragment `file`
+
 cdef struct Thunk:           # code that stands between a branch and what it cannot reach by itself
     uint32_t frag            # FRAG_THUNK fragment that holds it
     uint32_t offset          # byte offset in it
@@ -364,7 +367,7 @@ cdef struct Thunk:           # code that stands between a branch and what it can
     uint32_t gid             # the same, when it is global; else 0
     uint32_t next            # next row with the same hash of its destination, 0 none
     int64_t addend           # added to the symbol's address
-    uint8_t plt              # 1: to the symbol's PLT entry
+    uint8_t plt              # 1: to the symbol's PLT entry; THUNK_PATCH
     uint8_t pad[7]           # zero
 
 cdef struct ThunkRef:        # which thunk a relocation with the verdict V_THUNK goes to

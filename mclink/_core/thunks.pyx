@@ -12,11 +12,11 @@ from mclink._core.elf cimport Rela, SHF_ALLOC, SHF_EXECINSTR, SHT_PROGBITS
 from mclink._core.formula cimport plt_address, symbol_address, symbol_aux, symbol_gid, thunk_address
 from mclink._core.ops cimport *
 from mclink._core.parallel cimport parallel_for
+from mclink._core.provisional cimport find_target, now
 from mclink._core.tables cimport *
 
 cdef enum:
     BUCKETS = 4096           # of the table of destinations
-    IS_PATCH = 2             # Thunk.plt of a veneer: it holds the instruction at offset `addend` of fragment `file`
 
 cdef struct Pass:            # one look at all branches
     Columns* c               # the tables
@@ -24,50 +24,10 @@ cdef struct Pass:            # one look at all branches
     uint8_t* far             # [nlive] 1: some branch of the file needs a thunk that it has not got
 
 
-cdef inline uint64_t now(Pass* p, uint32_t frag, uint64_t offset) noexcept nogil:
-    """Provisional address of a byte of a fragment."""
-    cdef Columns* c = p.c
-    cdef uint32_t where = frag
-    if c.frags[frag].kind == FRAG_MERGE and c.frags[frag].link != 0:
-        where = c.merge_groups[c.merge_inputs[c.frags[frag].link].group].carrier
-    elif c.frag_state[frag] & STATE_FOLDED:
-        where = c.frags[frag].link
-    return p.address[c.frags[where].output] + frag_address(c, frag, offset)
-
-
 cdef inline bint has_branches(Columns* c, uint32_t frag) noexcept nogil:
     cdef const Fragment* f = &c.frags[frag]
     return (f.nrelocs != 0 and f.kind == FRAG_REGULAR and f.sh_flags & SHF_EXECINSTR and f.sh_flags & SHF_ALLOC
             and f.output != 0 and (c.frag_state[frag] & (STATE_LIVE | STATE_FOLDED)) == STATE_LIVE)
-
-
-cdef void find_target(Pass* p, const File* f, const Fragment* frag, uint8_t verdict, Branch* b) noexcept nogil:
-    """Fills where a branch goes."""
-    cdef Columns* c = p.c
-    cdef const Rela* r = b.r
-    cdef const Aux* aux = symbol_aux(c, f, r.r_sym)
-    cdef uint32_t gid = symbol_gid(f, r.r_sym)
-    cdef uint32_t target
-    cdef uint64_t value, offset
-    b.code = NULL
-    b.plt = 0
-    if aux.plt >= 0 and verdict != V_DIRECT:
-        b.plt = 1
-        b.target = now(p, c.special[aux.plt_section], <uint64_t><int64_t>aux.plt) + <uint64_t>r.r_addend
-        return
-    if gid != 0:
-        target = c.globals[gid].frag
-        value = c.globals[gid].value
-    else:
-        target = sym_frag(c, f, r.r_sym)
-        value = f.syms[r.r_sym].st_value
-    if target == 0:
-        b.target = value + <uint64_t>r.r_addend
-        return
-    b.target = now(p, target, value) + <uint64_t>r.r_addend
-    offset = value + <uint64_t>r.r_addend
-    if c.frags[target].data != NULL and c.frags[target].size >= 4 and offset <= c.frags[target].size - 4:
-        b.code = c.frags[target].data + offset
 
 
 cdef inline bint reaches(const Branch* b, uint64_t target) noexcept nogil:
@@ -98,9 +58,9 @@ cdef uint32_t need(Pass* p, const File* f, uint32_t frag_id, uint32_t index, uin
     b.bias = b.r.r_addend if ops.branch_verdict != 0 else 0
     if verdict == V_THUNK or (ops.branch_verdict != 0 and verdict == ops.thunk_verdict):
         row = thunk_ref(c, frag_id, index).thunk
-        if reaches(b, now(p, c.thunks[row].frag, c.thunks[row].offset)):
+        if reaches(b, now(c, p.address, c.thunks[row].frag, c.thunks[row].offset)):
             return 0
-    find_target(p, f, frag, verdict, b)
+    find_target(c, p.address, f, verdict, b)
     landing[0] = 0
     return ops.choose_thunk(c, b, landing)
 
@@ -262,10 +222,11 @@ cdef class Thunks:
         cdef Columns* c = self.c
         cdef Branch near
         cdef uint32_t row, via = 0
-        cdef uint32_t hash = hash_target(f, b)
+        cdef bint any = (<const Ops*>c.ops).free_thunks >> kind & 1
+        cdef uint32_t hash = kind if any else hash_target(f, b)
         row = self.heads[hash]
         while row:
-            if self.leads_to(row, f, b, kind) and reaches(b, now(p, c.thunks[row].frag, c.thunks[row].offset)):
+            if (c.thunks[row].kind == kind if any else self.leads_to(row, f, b, kind)) and reaches(b, now(c, p.address, c.thunks[row].frag, c.thunks[row].offset)):
                 return row
             row = c.thunks[row].next
         if landing:
@@ -314,7 +275,7 @@ cdef class Thunks:
         for i in range(self.nplaces):
             if output and self.c.frags[self.places[i]].output != output:
                 continue
-            distance = <int64_t>(now(p, self.places[i], self.used[i]) - P)
+            distance = <int64_t>(now(self.c, p.address, self.places[i], self.used[i]) - P)
             if low <= distance <= high and (distance if distance > 0 else -distance) < least:
                 least = distance if distance > 0 else -distance
                 best = i
@@ -365,13 +326,13 @@ cdef class Thunks:
                     continue
                 frag, offset, kind = site
                 output = self.c.frags[frag].output
-                place = self.nearest(&p, now(&p, frag, offset), -reach, reach - 64, output)
+                place = self.nearest(&p, now(self.c, address, frag, offset), -reach, reach - 64, output)
                 if place < 0:
                     raise OverflowError("no veneer in reach")
                 row = self.take(place, kind)
                 self.c.thunks[row].file = frag
                 self.c.thunks[row].addend = <int64_t>offset
-                self.c.thunks[row].plt = IS_PATCH
+                self.c.thunks[row].plt = THUNK_PATCH
                 self.patched.add(site[:2])
                 changed = True
         finally:
@@ -462,9 +423,10 @@ def write(Tables tables not None, uint32_t output, uint64_t address, size_t out)
             if c.frags[t.frag].output != output:
                 continue
             at = thunk_address(c, i)
-            if t.plt == IS_PATCH:
+            if t.plt == THUNK_PATCH:
                 target = c.frag_addr[t.file] + <uint64_t>t.addend
-                ops.write_patch(<uint8_t*>out + (at - address), t.kind, at, <uint8_t*>out + (target - address), target)
+                ops.write_patch(<uint8_t*>out + (at - address), t.kind, at, <uint8_t*>out + (target - address), target,
+                                c.swap)
                 continue
             f = &c.files[t.file]
             if t.via:

@@ -43,7 +43,7 @@ INTERP = {
 
 # What is no plain formula, by the number under which _core.arch.arm knows it.
 FAMILIES = {"branch": 1, "alu": 2, "load": 3, "aligned": 4, "desc": 5, "desc_call": 6, "piece": 7,
-            "v4bx": 8, "noi": 9}
+            "v4bx": 8, "noi": 9, "desc_seq": 10, "v4bx_veneer": 11}
 
 _ANY = (-(1 << 63), (1 << 63) - 1)
 
@@ -79,6 +79,8 @@ FIELDS = dict(
     bf16=(FIELD_ARCH + 24, 4, -0x10000, 0xFFFF),
     bf12=(FIELD_ARCH + 25, 4, -0x1000, 0xFFF),
     insn=(0, 4, *_ANY),
+    insn16=(0, 2, *_ANY),
+    jump=(FIELD_ARCH + 27, 4, -0x2000000, 0x1FFFFFF),
     bf18=(FIELD_ARCH + 26, 4, -0x40000, 0x3FFFF),
 )
 
@@ -166,6 +168,10 @@ RELOCS = (
     (87,  "R_ARM_THM_MOVW_BREL_NC",   "S + A - GP",        "t_movw"),
     (88,  "R_ARM_THM_MOVT_BREL",      "S + A - GP",        "t_movt"),
     (89,  "R_ARM_THM_MOVW_BREL",      "S + A - GP",        "t_movw_u"),
+    (90,  "R_ARM_TLS_GOTDESC",        "TLSDESC + A - P",   "w32",   "desc"),
+    (91,  "R_ARM_TLS_CALL",           "TLSCALL - P",       "a24",   "desc_call"),
+    (92,  "R_ARM_TLS_DESCSEQ",        "TLSCALL",           "insn",  "desc_seq"),
+    (93,  "R_ARM_THM_TLS_CALL",       "TLSCALL - P",       "t24",   "desc_call"),
     (94,  "R_ARM_PLT32_ABS",          "L + A",             "w32"),
     (95,  "R_ARM_GOT_ABS",            "G + GOT + A",       "w32"),
     (96,  "R_ARM_GOT_PREL",           "G + GOT + A - P",   "w32"),
@@ -185,6 +191,10 @@ RELOCS = (
     (111, "R_ARM_TLS_IE12GP",         "GOTTP + A - GOT",   "abs12"),
     # What R_ARM_V4BX becomes with --fix-v4bx.
     (112, "R_ARM_PRIVATE_0",          "S + A",             "insn",  "v4bx"),
+    # ... and with --fix-v4bx-interworking.
+    (113, "R_ARM_PRIVATE_1",          "L + A - P",         "jump",  "v4bx_veneer"),
+    (129, "R_ARM_THM_TLS_DESCSEQ16",  "TLSCALL",           "insn16", "desc_seq"),
+    (130, "R_ARM_THM_TLS_DESCSEQ32",  "TLSCALL",           "insn",  "desc_seq"),
     (132, "R_ARM_THM_ALU_ABS_G0_NC",  "S + A",             "byte0"),
     (133, "R_ARM_THM_ALU_ABS_G1_NC",  "S + A",             "byte1"),
     (134, "R_ARM_THM_ALU_ABS_G2_NC",  "S + A",             "byte2"),
@@ -199,6 +209,7 @@ SYMBOLIC = (2, 38, 95)    # types that fill a word and may become dynamic reloca
 
 CONSTANTS = {
     "word_size": WORD,
+    "code_bits": CODE_BITS,
     "got_header": GOT_HEADER,
     "tlsdesc_size": 8,
     "no_plt_got": 1,        # what has a GOT slot gets a lazy slot besides, as in GNU ld
@@ -225,8 +236,8 @@ def THUNKS(link):
 
 
 def ERRATA(link):
-    """No errata of this family are worked around by patches."""
-    return 0
+    """Bits of the errata that are worked around: 657417 of Cortex-A8."""
+    return link.extra["arm_flags"] & 128
 
 
 def prepare_layout(link):
@@ -246,7 +257,7 @@ def merge_inputs(link):
     target2 = options.target2 or ("rel" if link.target.flavour == "none" else "got-rel")
     ops.copy_type(41, TARGET2_TYPES[target2])
     if options.fix_v4bx:
-        ops.copy_type(40, 112)
+        ops.copy_type(40, 113 if options.fix_v4bx == "interworking" else 112)
     if options.be8 and link.target.data.BIG_ENDIAN and not options.relocatable:
         from mclink._core.arch.arm import use_be8
         use_be8(ops)

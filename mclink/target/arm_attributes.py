@@ -286,18 +286,21 @@ def _merge_arguments(out, a, b, name, first, diag):
                    else f"{first} uses iWMMXt register arguments, {name} does not")
 
 
-# What veneers and NOPs may be made of; keep in step with _core.arch.arm.
-ARCH_BLX, ARCH_THUMB2, ARCH_M, ARCH_BL24, ARCH_MOVW, ARCH_NOP = 1, 2, 4, 8, 16, 32
+# What veneers and NOPs may be made of; keep in step with _core.arch.arm_veneers.
+ARCH_BLX, ARCH_THUMB2, ARCH_M, ARCH_BL24, ARCH_MOVW, ARCH_NOP, ARCH_PIC_VENEER, ARCH_CORTEX_A8 = (1 << n for n in range(8))
 
 
-def arch_flags(arch, profile):
-    """ARCH_* bits of an architecture (Tag_CPU_arch) and a profile (Tag_CPU_arch_profile)."""
+def arch_flags(arch, profile, fix_arm1176=True):
+    """ARCH_* bits of an architecture (Tag_CPU_arch) and a profile (Tag_CPU_arch_profile).
+
+    fix_arm1176: on what may be an ARM1176, BLX to an address is not used (GNU ld manual, node "ARM")."""
     thumb2 = arch in (V6T2, V7, V7E_M, V8M_MAIN, V8_1M_MAIN) or arch in (V8, V8R, V9)
     flags = 0
     if arch in (V6_M, V6S_M, V7E_M, V8M_BASE, V8M_MAIN, V8_1M_MAIN) or profile == ord("M"):
         flags |= ARCH_M
-    elif arch >= V5T:
-        flags |= ARCH_BLX
+    else:
+        if arch == V6T2 or arch > V6K or arch >= V5T and not fix_arm1176:
+            flags |= ARCH_BLX
         if arch in (V6K, V6KZ) or thumb2:
             flags |= ARCH_NOP
     if thumb2:
@@ -336,9 +339,16 @@ def merge_attributes(link):
     if out and not link.options.relocatable:
         flags |= 0x400 if out.get(VFP_ARGS) == 1 else 0x200
     link.image["e_flags"] = flags
-    flags = arch_flags(out.get(CPU_ARCH, 0), out.get(PROFILE, 0))
-    if link.options.use_blx:
+    options = link.options
+    arch, profile = out.get(CPU_ARCH, 0), out.get(PROFILE, 0)
+    flags = arch_flags(arch, profile, options.fix_arm1176 is not False)
+    if options.use_blx:
         flags |= ARCH_BLX
+    if options.pic_veneer:
+        flags |= ARCH_PIC_VENEER
+    if options.fix_cortex_a8 or options.fix_cortex_a8 is None and arch == V7 and profile in (0, ord("A")):
+        flags |= ARCH_CORTEX_A8
+    link.extra["arm_flags"] = flags
     link.target.ops.set_constant("arch_flags", flags)
     if not flags & ARCH_BL24:
         # BL of old Thumb reaches 4 MiB.

@@ -94,6 +94,7 @@ CONSTANTS = {
     "word_size": WORD,
     "got_header": GOT_HEADER,
     "tlsdesc_size": 8,
+    "desc_argument": 4,
     "dyn_symbolic": 1,
     "dyn_relative": 8,
     "dyn_glob_dat": 6,

@@ -16,7 +16,7 @@ needs; the field says where the bits go and what range is legal. Letters are tho
     G  its GOT slot: an offset from GOT   GOT  address of the GOT
     GD, LD  module/offset pair            GOTTP  GOT slot with the TP offset
     DTPOFF, TPOFF  offset in the module's TLS block, from the thread pointer
-    TLSDESC  its descriptor               TLSCALL  mark of the call through a descriptor
+    TLSDESC  its descriptor               TLSCALL  mark of the call through a descriptor; - P: the call itself
     GOTDOWN  GOT slot with the TP offset counted downwards, TP - S
     none, depends  writes nothing; the second says that the symbol is wanted all the same
     GP  MIPS _gp, PPC64 .TOC.             Page(x)  x & ~4095       Low(x)  bits inside a page
@@ -83,6 +83,7 @@ FORMULAS = {
     "Page(TLSDESC + A) - Page(P)": (Q_TLSDESC, R_PAGE, TYPE_TLS),
     "Low(TLSDESC + A)": (Q_TLSDESC, R_LOW, TYPE_TLS),
     "TLSCALL": (Q_TLSCALL, R_NONE, TYPE_TLS),
+    "TLSCALL - P": (Q_TLSCALL, R_P, TYPE_TLS | TYPE_BRANCH),
 }
 
 _LOW, _HIGH = -(1 << 63), (1 << 63) - 1

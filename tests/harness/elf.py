@@ -12,7 +12,7 @@ from elftools.elf.relocation import RelrRelocationSection, RelocationSection
 _AARCH64 = {0: "R_AARCH64_NONE", 1028: "R_AARCH64_TLS_DTPMOD", 1029: "R_AARCH64_TLS_DTPREL", 1030: "R_AARCH64_TLS_TPREL",
             1031: "R_AARCH64_TLSDESC", 1032: "R_AARCH64_IRELATIVE"}
 #: R_PPC64_JMP_IREL is R_PPC64_IRELATIVE for the slot of a PLT entry
-_OWN_NAMES = {"EM_AARCH64": _AARCH64, "EM_ARM": {160: "R_ARM_IRELATIVE"}, "EM_PPC64": {247: "R_PPC64_IRELATIVE"}}
+_OWN_NAMES = {"EM_AARCH64": _AARCH64, "EM_ARM": {13: "R_ARM_TLS_DESC", 160: "R_ARM_IRELATIVE"}, "EM_PPC64": {247: "R_PPC64_IRELATIVE"}}
 
 Symbol = namedtuple("Symbol", "name value size type bind vis shndx version hidden")
 Symbol.defined = property(lambda s: s.shndx != "SHN_UNDEF")
@@ -137,10 +137,18 @@ class Elf:
         for i, s in enumerate(table.iter_symbols()):
             version, hidden = versions[i] if versions and i < len(versions) else (None, False)
             shndx = s["st_shndx"]
-            state = self.machine == "EM_ARM" and s["st_info"]["type"] == "STT_FUNC"
-            rows.append(Symbol(s.name, s["st_value"] & (~1 if state else ~0), s["st_size"], s["st_info"]["type"], s["st_info"]["bind"],
+            rows.append(Symbol(s.name, s["st_value"] & ~self._state_bit(s), s["st_size"], s["st_info"]["type"], s["st_info"]["bind"],
                                s["st_other"]["visibility"], shndx, version, hidden))
         return rows
+
+    def _state_bit(self, s):
+        """The bits of a symbol's value that tell an instruction set."""
+        return 1 if self.machine == "EM_ARM" and s["st_info"]["type"] == "STT_FUNC" else 0
+
+    def pointer(self, name):
+        """What a pointer to a function holds, by .symtab: its address, in ARM programs with its instruction set in bit 0."""
+        row = next(s for s in self._elf.get_section_by_name(".symtab").iter_symbols() if s.name == name)
+        return row["st_value"]
 
     @property
     def symbols(self):

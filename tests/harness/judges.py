@@ -56,6 +56,10 @@ def facts(path, libs_are_files=True):
     relocs = {(r.type, r.symbol) for r in e.dynrelocs() if not r.type.endswith("_NONE")}
     if e.machine == "EM_AARCH64":
         relocs = _without_spare_entries(relocs)
+    if e.machine == "EM_ARM":
+        # GNU ld asks for the address of a copy by name, though it is known.
+        copied = {symbol for type, symbol in relocs if type == "R_ARM_COPY"}
+        relocs = {(type, symbol) for type, symbol in relocs if type != "R_ARM_GLOB_DAT" or symbol not in copied}
     if e.relr():
         relocs.add(("RELR", ""))
     return Facts(

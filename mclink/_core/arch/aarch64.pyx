@@ -651,14 +651,15 @@ cdef bint is_835769(uint32_t first, uint32_t second) noexcept nogil:
     return True
 
 
-cdef uint32_t find_patch(const Columns* c, const uint8_t* code, uint64_t at, uint64_t end, uint64_t address,
-                         uint64_t* site, uint64_t* next) noexcept nogil:
-    cdef uint32_t flags = (<const Ops*>c.ops).arch_flags
+cdef uint32_t find_patch(const CodeSpan* span, uint64_t at, uint64_t end, uint64_t* site,
+                         uint64_t* next) noexcept nogil:
+    cdef uint32_t flags = (<const Ops*>span.c.ops).arch_flags
+    cdef const uint8_t* code = span.code
     cdef uint64_t found
     at = (at + 3) & ~<uint64_t>3
     while at < end and end - at >= 8:
         next[0] = at + 4
-        if flags & ARCH_843419 and ((address + at) & 0xfff) >= 0xff8:
+        if flags & ARCH_843419 and ((span.address + at) & 0xfff) >= 0xff8:
             found = end_of_843419(code, at, end)
             if found:
                 site[0] = found
@@ -688,7 +689,8 @@ cdef bint adr_instead(uint8_t* adrp, uint64_t address) noexcept nogil:
     return True
 
 
-cdef void write_patch(uint8_t* out, uint32_t kind, uint64_t address, uint8_t* site, uint64_t site_address) noexcept nogil:
+cdef void write_patch(uint8_t* out, uint32_t kind, uint64_t address, uint8_t* site, uint64_t site_address,
+                      bint swap) noexcept nogil:
     cdef uint64_t back = 8 if kind == VENEER_ADRP_8 else 12
     put(out, get(site))
     put(out + 4, I_B | (<uint32_t>((site_address - address) >> 2) & 0x3ffffff))
@@ -770,6 +772,7 @@ def connect(OpsTable table not None):
     o.thunk_align = 3
     o.thunk_page = 0
     o.thunk_sizes[VENEER] = o.thunk_sizes[VENEER_ADRP_8] = o.thunk_sizes[VENEER_ADRP_12] = 8
+    o.mark_letters = b"xd"
     o.find_patch = find_patch
     o.write_patch = write_patch
     o.patch_reach = 1 << 27

@@ -10,13 +10,15 @@ A 32-bit Thumb instruction is two halfwords, the one with the opcode first. With
 the data (BE32); --be8 turns them over in the finished image.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int32_t, int64_t
-from libc.stdlib cimport malloc, free, qsort
+from libc.stdlib cimport free
 from mclink._core.arch.arm_fields cimport *
+from mclink._core.arch.arm_veneers cimport *
 from mclink._core.bytes cimport load16, load32, store16, store32
 from mclink._core.elf cimport Rela, STT_FUNC, STT_GNU_IFUNC
 from mclink._core.fault cimport FAULT_OVERFLOW, FAULT_BAD_INSTRUCTION
-from mclink._core.formula cimport (fault_value, plt_address, quantity_value, store_checked, store_field,
+from mclink._core.formula cimport (fault_value, plt_address, quantity_value, slot_address, store_checked, store_field,
                                    subtract_reference, symbol_address, symbol_aux, symbol_gid, thunk_address)
+from mclink._core.mapping cimport MapMark, read_map_marks
 from mclink._core.ops cimport *
 from mclink._core.tables cimport *
 
@@ -26,10 +28,12 @@ cdef enum:                   # RelocType.relax; keep in step with mclink.target.
     FAMILY_LOAD = 3          # ... or what those pieces leave, as a load's offset
     FAMILY_ALIGNED = 4       # relative to Align(P, 4)
     FAMILY_DESC = 5          # TLS descriptors: the address of one ...
-    FAMILY_DESC_CALL = 6     # ... and the call through it
+    FAMILY_DESC_CALL = 6     # ... the call through it ...
     FAMILY_PIECE = 7         # group relocations without a range check
     FAMILY_V4BX = 8          # BX, which ARMv4 has not
     FAMILY_NOI = 9           # no interworking: without the bit that tells the instruction set
+    FAMILY_DESC_SEQ = 10     # ... or one of the instructions that do it in place
+    FAMILY_V4BX_VENEER = 11  # BX, which becomes a jump to a veneer that asks for the instruction set
 
 cdef enum:                   # verdicts
     A_BRANCH = 16            # a call or jump
@@ -40,32 +44,13 @@ cdef enum:                   # verdicts
     A_THUNK = 21             # a call or jump to a veneer
     A_V4BX = 22              # BX Rm -> MOV pc, Rm
     A_NOI = 23
-
-cdef enum:                   # Ops.arch_flags; keep in step with mclink.target.arm_attributes
-    ARCH_BLX = 1             # BLX, and loads of pc that change the instruction set (v5T)
-    ARCH_THUMB2 = 2          # LDR.W
-    ARCH_M = 4               # no ARM instruction set
-    ARCH_BL24 = 8            # BL of Thumb reaches 16 MiB, not 4
-    ARCH_MOVW = 16           # MOVW and MOVT in Thumb
-    ARCH_NOP = 32            # NOP in ARM
-
-cdef enum:                   # veneers
-    VENEER_ARM = 1           # ldr pc, [pc, #-4]; .word
-    VENEER_ARM_V4T = 2       # ldr ip, [pc]; bx ip; .word
-    VENEER_ARM_PIC = 3       # ldr ip, [pc, #4]; add ip, pc, ip; bx ip; .word
-    VENEER_THUMB = 4         # ldr.w pc, [pc]; .word
-    VENEER_THUMB_V4T = 5     # bx pc; nop; VENEER_ARM_V4T
-    VENEER_THUMB_PIC = 6     # bx pc; nop; VENEER_ARM_PIC
-    VENEER_V6M = 7           # push {r0, r1}; ldr r0, [pc, #4]; str r0, [sp, #4]; pop {r0, pc}; .word
-    VENEER_V7M = 8           # movw ip; movt ip; bx ip
-    VENEER_V7M_PIC = 9       # movw ip; movt ip; add ip, pc; bx ip
-    VENEER_V6M_PIC = 10      # push {r0}; ldr r0, [pc, #8]; mov ip, r0; pop {r0}; add ip, pc; bx ip; .word
-    VENEER_SAME = 11         # from here on: to a label that is Thumb because the branch is
-    VENEER_SAME_THUMB = 11
-    VENEER_SAME_PIC = 12
-    VENEER_SAME_V6M = 13
-    VENEER_SAME_V7M = 14
-    VENEER_SAME_V7M_PIC = 15
+    A_DESC = 24              # word with the distance of a TLS descriptor, as the code that uses it counts
+    A_DESC_IE = 25           # the same of the slot with the TP offset
+    A_DESC_LE = 26           # TP offset
+    A_CALL_IE = 27           # call through a descriptor -> load of the slot
+    A_CALL_LE = 28           # -> nothing
+    A_SEQ_IE = 29            # the same of an instruction of the sequence
+    A_SEQ_LE = 30
 
 cdef enum:                   # relocation numbers
     R_PC24 = 1
@@ -76,14 +61,36 @@ cdef enum:                   # relocation numbers
     R_JUMP24 = 29
     R_THM_JUMP24 = 30
     R_THM_JUMP19 = 51
-
-cdef enum:                   # what a branch leads to
-    STATE_UNKNOWN = 0
-    STATE_ARM = 1
-    STATE_THUMB = 2
-
+    R_THM_TLS_CALL = 93
+    R_THM_TLS_DESCSEQ16 = 129
+    R_THM_TLS_DESCSEQ32 = 130
 
 # ---- verdicts
+
+cdef bint is_desc_seq(const uint8_t* p, uint32_t type, bint swap) noexcept nogil:
+    """True for an instruction of the sequence: add rx, pc (, ry); ldr rx, [ry, #4]; blx rx."""
+    cdef uint32_t insn
+    if type == R_THM_TLS_DESCSEQ16:
+        insn = load16(p, swap)
+        return insn & 0xff78 == 0x4478 or insn & 0xffc0 == 0x6840 or insn & 0xff87 == 0x4780
+    if type == R_THM_TLS_DESCSEQ32:
+        return load16(p, swap) & 0xfff0 == 0xf8d0 and load16(p + 2, swap) & 0xfff == 4
+    insn = load32(p, swap)
+    return (insn & 0xffff0ff0U == 0xe08f0000U or insn & 0xfff00fffU == 0xe5900004U
+            or insn & 0xfffffff0U == 0xe12fff30U)
+
+
+cdef uint8_t choose_desc(const Fragment* frag, const Rela* r, uint8_t family, uint32_t wish,
+                         bint swap) noexcept nogil:
+    if family == FAMILY_DESC:
+        return A_DESC if wish == RELAX_DESC else A_DESC_IE if wish == RELAX_DESC_IE else A_DESC_LE
+    if family == FAMILY_DESC_CALL:
+        return A_BRANCH if wish == RELAX_DESC else A_CALL_IE if wish == RELAX_DESC_IE else A_CALL_LE
+    if family != FAMILY_DESC_SEQ or wish == RELAX_DESC or frag.data == NULL \
+            or not is_desc_seq(frag.data + r.r_offset, r.r_type, swap):
+        return 0
+    return A_SEQ_IE if wish == RELAX_DESC_IE else A_SEQ_LE
+
 
 cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t index, uint32_t wish,
                                uint32_t* skip) noexcept nogil:
@@ -103,20 +110,16 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
             return A_V4BX
         if family == FAMILY_NOI:
             return A_NOI
+        if family == FAMILY_V4BX_VENEER:
+            return A_BRANCH
+    elif wish == RELAX_DESC or wish == RELAX_DESC_IE or wish == RELAX_DESC_LE:
+        return choose_desc(frag, &frag.relocs[index], family, wish, c.swap != 0)
     return 0
 
 
-cdef uint32_t branch_state(const Columns* c, const File* f, uint32_t sym, uint64_t S) noexcept nogil:
-    """The instruction set of the function that a symbol names."""
-    cdef uint32_t gid = symbol_gid(f, sym)
-    cdef uint8_t type = c.globals[gid].type if gid != 0 else f.syms[sym].st_info & 15
-    if type == STT_FUNC or type == STT_GNU_IFUNC:
-        return STATE_THUMB if S & 1 else STATE_ARM
-    return STATE_UNKNOWN
-
-
 cdef inline bint is_thumb_branch(uint32_t type) noexcept nogil:
-    return type == R_THM_CALL or type == R_THM_XPC22 or type == R_THM_JUMP24 or type == R_THM_JUMP19
+    return (type == R_THM_CALL or type == R_THM_XPC22 or type == R_THM_JUMP24 or type == R_THM_JUMP19
+            or type == R_THM_TLS_CALL)
 
 
 cdef void write_nop(uint8_t* loc, uint32_t type, uint32_t arch, bint swap) noexcept nogil:
@@ -145,7 +148,16 @@ cdef void apply_branch(Place* p, const Rela* r, const RelocType* t, uint8_t verd
     cdef uint32_t insn, state
     cdef uint64_t S
     cdef int64_t distance
+    cdef int64_t addend = r.r_addend
     cdef bint swap = c.swap != 0
+    if t.relax != FAMILY_BRANCH:
+        # These go to veneers only, and their fields have no addend.
+        if verdict != A_THUNK:
+            fault_value(p, FAULT_OVERFLOW, 0, 0, 0)
+            return
+        addend = -4 if is_thumb_branch(r.r_type) else -8
+        if t.relax == FAMILY_V4BX_VENEER:
+            store32(p.loc, (load32(p.loc, swap) & 0xf0000000U) | 0x0a000000, swap)
     if verdict == A_THUNK:
         S = thunk_address(c, thunk_ref(c, p.frag_id, p.index).thunk)
         state = STATE_THUMB if is_thumb_branch(r.r_type) else STATE_ARM
@@ -165,9 +177,9 @@ cdef void apply_branch(Place* p, const Rela* r, const RelocType* t, uint8_t verd
         state = branch_state(c, f, r.r_sym, S)
         if state == STATE_THUMB:
             S -= 1
-    distance = <int32_t><uint32_t>(S + <uint64_t>r.r_addend - p.P)
+    distance = <int32_t><uint32_t>(S + <uint64_t>addend - p.P)
     if is_thumb_branch(r.r_type):
-        if r.r_type == R_THM_CALL or r.r_type == R_THM_XPC22:
+        if r.r_type != R_THM_JUMP24 and r.r_type != R_THM_JUMP19:
             insn = load16(p.loc + 2, swap)
             if state == STATE_ARM:
                 insn &= 0xefff
@@ -268,6 +280,89 @@ cdef void apply_noi(Place* p, const Rela* r, const RelocType* t) noexcept nogil:
     store_checked(p, t, subtract_reference(c, t.reference, S + <uint64_t>r.r_addend, p.P))
 
 
+cdef int64_t desc_bias(const uint8_t* code, uint64_t offset, bint thumb, bint swap) noexcept nogil:
+    """What the instruction that a descriptor's distance counts from adds to its address: BL puts the address behind
+    it, with the bit for Thumb, into lr; ADD reads PC. code: of the section, in the input."""
+    if thumb:
+        return -6 if load16(code + offset, swap) >> 11 == 0x1e else -5
+    return -8 if load32(code + offset, swap) >> 24 == 0xe0 else -4
+
+
+cdef void apply_desc(Place* p, const Rela* r, const RelocType* t, uint8_t verdict) noexcept nogil:
+    """The word that a TLS descriptor, or what has become of it, is found by. Its addend is the distance to the
+    instruction that uses it, and odd in Thumb code."""
+    cdef Columns* c = p.c
+    cdef const File* f = &c.files[p.frag.file]
+    cdef bint thumb = r.r_addend & 1
+    cdef uint64_t offset = r.r_offset - <uint64_t>(r.r_addend & ~<int64_t>1)
+    cdef uint64_t value
+    cdef uint32_t gid = symbol_gid(f, r.r_sym)
+    if verdict == A_DESC_LE:
+        value = symbol_address(c, f, r.r_sym, 0) - c.image.tp
+        if gid != 0 and c.gflags[gid] & G_UNDEF_WEAK and c.gflags[gid] & G_KIND_MASK == G_ABSOLUTE:
+            value = 0
+        store_field(c, p.ops, t, p.loc, <int64_t>value)
+        return
+    if p.frag.data == NULL or offset > p.frag.size or p.frag.size - offset < 4:
+        fault_value(p, FAULT_BAD_INSTRUCTION, 0, 0, 0)
+        return
+    if verdict == A_DESC:
+        value = quantity_value(c, f, t, r.r_sym, 0) + <uint64_t>desc_bias(p.frag.data, offset, thumb, c.swap != 0)
+    else:
+        value = slot_address(c, symbol_aux(c, f, r.r_sym).gottp) - <uint64_t>(5 if thumb else 8)
+    store_field(c, p.ops, t, p.loc, <int64_t>(value + <uint64_t>r.r_addend - p.P))
+
+
+cdef void apply_desc_code(Place* p, uint32_t type, uint8_t verdict) noexcept nogil:
+    """Code that used a descriptor, and now adds PC to the distance of a slot and loads that, or has the offset already."""
+    cdef bint swap = p.c.swap != 0
+    cdef uint32_t insn
+    if verdict == A_CALL_IE:
+        if type == R_THM_TLS_CALL:
+            # add r0, pc; ldr r0, [r0]
+            store_thumb(p.loc, 0x4478, 0x6800, swap)
+        else:
+            # ldr r0, [pc, r0]
+            store32(p.loc, 0xe79f0000U, swap)
+    elif verdict == A_CALL_LE:
+        if type != R_THM_TLS_CALL:
+            store32(p.loc, 0xe1a00000U, swap)
+        elif p.ops.arch_flags & ARCH_THUMB2:
+            store_thumb(p.loc, 0xf3af, 0x8000, swap)
+        else:
+            store_thumb(p.loc, 0x46c0, 0x46c0, swap)
+    elif type == R_THM_TLS_DESCSEQ16:
+        insn = load16(p.loc, swap)
+        if verdict == A_SEQ_LE:
+            insn = 0x46c0
+        elif insn & 0xffc0 == 0x6840:
+            # ldr rx, [ry]
+            insn &= 0xf83f
+        elif insn & 0xff87 == 0x4780:
+            # mov r0, rx
+            insn = 0x4600 | (insn & 0x78)
+        store16(p.loc, <uint16_t>insn, swap)
+    elif type == R_THM_TLS_DESCSEQ32:
+        if verdict == A_SEQ_LE:
+            store_thumb(p.loc, 0xf3af, 0x8000, swap)
+        else:
+            store16(p.loc + 2, load16(p.loc + 2, swap) & 0xf000, swap)
+    else:
+        insn = load32(p.loc, swap)
+        if insn & 0xffff0ff0U == 0xe08f0000U:
+            if verdict == A_SEQ_LE:
+                # mov rx, ry
+                insn = 0xe1a00000U | (insn & 0xf00f)
+        elif verdict == A_SEQ_LE:
+            insn = 0xe1a00000U
+        elif insn & 0xfff00fffU == 0xe5900004U:
+            insn &= 0xfffff000U
+        else:
+            # mov r0, rx
+            insn = 0xe1a00000U | (insn & 15)
+        store32(p.loc, insn, swap)
+
+
 cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     cdef const Rela* r = &p.frag.relocs[p.index]
     cdef const RelocType* t = &p.ops.types[r.r_type]
@@ -277,6 +372,10 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
         apply_aligned(p, r, t)
     elif verdict == A_NOI:
         apply_noi(p, r, t)
+    elif A_DESC <= verdict <= A_DESC_LE:
+        apply_desc(p, r, t, verdict)
+    elif verdict > A_DESC_LE:
+        apply_desc_code(p, r.r_type, verdict)
     elif verdict == A_V4BX:
         store32(p.loc, (load32(p.loc, p.c.swap) & 0xf000000fU) | 0x01a0f000U, p.c.swap)
     else:
@@ -303,19 +402,20 @@ cdef inline bint is_call(const Branch* b, bint swap) noexcept nogil:
 
 
 cdef uint32_t choose_veneer(const Columns* c, uint32_t arch, bint thumb, uint32_t state) noexcept nogil:
+    cdef bint pic = c.pic or arch & ARCH_PIC_VENEER
     if not thumb:
-        if c.pic:
+        if pic:
             return VENEER_ARM_PIC
         return VENEER_ARM if arch & ARCH_BLX else VENEER_ARM_V4T
     if arch & ARCH_M:
         if arch & ARCH_MOVW:
-            if c.pic:
+            if pic:
                 return VENEER_SAME_V7M_PIC if state == STATE_UNKNOWN else VENEER_V7M_PIC
             return VENEER_SAME_V7M if state == STATE_UNKNOWN else VENEER_V7M
-        if c.pic:
+        if pic:
             return 0 if state == STATE_UNKNOWN else VENEER_V6M_PIC
         return VENEER_SAME_V6M if state == STATE_UNKNOWN else VENEER_V6M
-    if c.pic:
+    if pic:
         return VENEER_SAME_PIC if state == STATE_UNKNOWN else VENEER_THUMB_PIC
     if arch & ARCH_THUMB2:
         return VENEER_SAME_THUMB if state == STATE_UNKNOWN else VENEER_THUMB
@@ -331,6 +431,11 @@ cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing)
     cdef int64_t low = b.t.low, high = b.t.high
     cdef int64_t distance = <int32_t><uint32_t>(b.target - b.P)
     cdef bint changes
+    if b.t.relax == FAMILY_DESC_CALL:
+        return VENEER_DESC_THUMB if thumb else VENEER_DESC
+    if b.t.relax == FAMILY_V4BX_VENEER:
+        # BX PC says its instruction set itself.
+        return VENEER_BX + (load32(b.insn, c.swap != 0) & 15)
     if b.t.relax != FAMILY_BRANCH:
         return 0
     if not b.plt:
@@ -354,68 +459,58 @@ cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing)
     return choose_veneer(c, arch, thumb, STATE_ARM if b.plt else state)
 
 
-cdef void write_veneer(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap,
-                       bint data) noexcept nogil:
-    """`target` counts the addend of the branch, which makes up for its PC. swap: byte order of instructions, data: of
-    the words behind them."""
-    cdef uint32_t to = <uint32_t>target + (8 if kind <= VENEER_ARM_PIC else 4)
-    cdef uint32_t at = <uint32_t>address
-    if kind >= VENEER_SAME:
-        to |= 1
-    if kind == VENEER_ARM:
-        store32(out, 0xe51ff004U, swap)
-        store32(out + 4, to, data)
-    elif kind == VENEER_ARM_V4T:
-        store32(out, 0xe59fc000U, swap)
-        store32(out + 4, 0xe12fff1cU, swap)
-        store32(out + 8, to, data)
-    elif kind == VENEER_ARM_PIC:
-        store32(out, 0xe59fc004U, swap)
-        store32(out + 4, 0xe08fc00cU, swap)
-        store32(out + 8, 0xe12fff1cU, swap)
-        store32(out + 12, to - (at + 12), data)
-    elif kind == VENEER_THUMB or kind == VENEER_SAME_THUMB:
-        store_thumb(out, 0xf8df, 0xf000, swap)
-        store32(out + 4, to, data)
-    elif kind == VENEER_THUMB_V4T:
-        store_thumb(out, 0x4778, 0x46c0, swap)
-        store32(out + 4, 0xe59fc000U, swap)
-        store32(out + 8, 0xe12fff1cU, swap)
-        store32(out + 12, to, data)
-    elif kind == VENEER_THUMB_PIC or kind == VENEER_SAME_PIC:
-        store_thumb(out, 0x4778, 0x46c0, swap)
-        store32(out + 4, 0xe59fc004U, swap)
-        store32(out + 8, 0xe08fc00cU, swap)
-        store32(out + 12, 0xe12fff1cU, swap)
-        store32(out + 16, to - (at + 16), data)
-    elif kind == VENEER_V6M or kind == VENEER_SAME_V6M:
-        store_thumb(out, 0xb403, 0x4801, swap)
-        store_thumb(out + 4, 0x9001, 0xbd01, swap)
-        store32(out + 8, to, data)
-    elif kind == VENEER_V6M_PIC:
-        store_thumb(out, 0xb401, 0x4802, swap)
-        store_thumb(out + 4, 0x4684, 0xbc01, swap)
-        store_thumb(out + 8, 0x44fc, 0x4760, swap)
-        store32(out + 12, to - (at + 12), data)
-    else:
-        if kind == VENEER_V7M_PIC or kind == VENEER_SAME_V7M_PIC:
-            to -= at + 12
-        store_thumb(out, 0xf240, 0x0c00, swap)
-        write_thm_movw(out, to & 0xffff, swap)
-        store_thumb(out + 4, 0xf2c0, 0x0c00, swap)
-        write_thm_movw(out + 4, to >> 16, swap)
-        if kind == VENEER_V7M_PIC or kind == VENEER_SAME_V7M_PIC:
-            store_thumb(out + 8, 0x44fc, 0x4760, swap)
-        else:
-            store_thumb(out + 8, 0x4760, 0xbf00, swap)
-
-
 cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
     write_veneer(out, kind, address, target, swap, swap)
 
 
 cdef void write_thunk_be8(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
     write_veneer(out, kind, address, target, False, swap)
+
+
+cdef uint32_t find_patch(const CodeSpan* span, uint64_t at, uint64_t end, uint64_t* site,
+                         uint64_t* next) noexcept nogil:
+    return find_a8(span, at, end, site, next)
+
+
+cdef void write_patch(uint8_t* out, uint32_t kind, uint64_t address, uint8_t* site, uint64_t site_address,
+                      bint swap) noexcept nogil:
+    write_a8(out, kind, address, site, site_address, swap, swap)
+
+
+cdef void write_patch_be8(uint8_t* out, uint32_t kind, uint64_t address, uint8_t* site, uint64_t site_address,
+                          bint swap) noexcept nogil:
+    write_a8(out, kind, address, site, site_address, swap, False)
+
+
+cdef const char** BX_NAMES = [b"__bx_r0", b"__bx_r1", b"__bx_r2", b"__bx_r3", b"__bx_r4", b"__bx_r5", b"__bx_r6",
+                              b"__bx_r7", b"__bx_r8", b"__bx_r9", b"__bx_r10", b"__bx_r11", b"__bx_r12", b"__bx_r13",
+                              b"__bx_r14"]
+
+
+cdef void name_thunk(const Columns* c, const Thunk* t, ThunkName* name) noexcept nogil:
+    """As GNU ld names them."""
+    cdef const File* f
+    cdef uint32_t state = STATE_ARM
+    cdef bint thumb = is_thumb_kind(t.kind)
+    if t.plt == THUNK_PATCH:
+        return
+    name.bits = thumb
+    if t.kind >= VENEER_BX:
+        name.prefix = BX_NAMES[t.kind - VENEER_BX]
+        return
+    if t.kind >= VENEER_DESC:
+        name.prefix = b"__tlsdesc_veneer"
+        return
+    name.prefix = b"__"
+    if not t.plt:
+        f = &c.files[t.file]
+        state = branch_state(c, f, t.sym, symbol_address(<Columns*>c, f, t.sym, t.addend))
+    if thumb and state == STATE_ARM:
+        name.suffix = b"_from_thumb"
+    elif not thumb and state == STATE_THUMB:
+        name.suffix = b"_from_arm"
+    else:
+        name.suffix = b"_veneer"
 
 
 # ---- PLT
@@ -471,21 +566,10 @@ cdef void write_long_entry_be8(uint8_t* out, const PltEntry* e) noexcept nogil:
     put_entry(out, e, False, True)
 
 
+cdef const char* MARK_LETTERS = b"atd"
+
+
 # ---- BE8: instructions are little-endian, data is big-endian (AAELF32, "Program Loading")
-
-cdef struct Mark:            # a mapping symbol: what stands from here on
-    uint32_t section         # section index
-    uint32_t kind            # b"a", b"t" or b"d"
-    uint64_t offset          # in the section
-
-
-cdef int compare_marks(const void* left, const void* right) noexcept nogil:
-    cdef const Mark* a = <const Mark*>left
-    cdef const Mark* b = <const Mark*>right
-    if a.section != b.section:
-        return 1 if a.section > b.section else -1
-    return (a.offset > b.offset) - (a.offset < b.offset)
-
 
 cdef void turn(uint8_t* out, uint64_t start, uint64_t end, uint32_t kind) noexcept nogil:
     """Reverses the bytes of the instructions in [start, end)."""
@@ -499,43 +583,20 @@ cdef void turn(uint8_t* out, uint64_t start, uint64_t end, uint32_t kind) noexce
             start += 2
 
 
-cdef uint32_t read_marks(const File* f, Mark* marks) noexcept nogil:
-    """The mapping symbols of a file, sorted; their number. marks: room for all its local symbols."""
-    cdef uint32_t i, n = 0
-    cdef uint64_t name
-    cdef const char* text
-    for i in range(min(f.first_global, f.nsyms)):
-        name = f.syms[i].st_name
-        if name + 2 >= f.strtab_size or not shndx_is_ordinary(f, i):
-            continue
-        text = f.strtab + name
-        if text[0] == c'$' and (text[1] == c'a' or text[1] == c't' or text[1] == c'd') \
-                and (text[2] == 0 or text[2] == c'.'):
-            marks[n].section = sym_section(f, i)
-            marks[n].kind = text[1]
-            marks[n].offset = f.syms[i].st_value
-            n += 1
-    qsort(marks, n, sizeof(Mark), compare_marks)
-    return n
-
-
 def turn_code(Tables tables not None, uint32_t output, uint64_t address, size_t out):
     """Makes the instructions of all input sections in an output section at `address` little-endian; `out`: address
     of its bytes in memory, which have been relocated."""
     cdef Columns* c = &tables.c
-    cdef Mark* marks
+    cdef MapMark* marks
     cdef const File* f
     cdef const Fragment* g
     cdef uint32_t k, i, n, frag
     cdef uint64_t end
     for k in range(c.nlive):
         f = &c.files[c.live[k]]
-        if f.kind != FILE_OBJECT or f.first_global == 0:
+        if f.kind != FILE_OBJECT:
             continue
-        marks = <Mark*>malloc(f.first_global * sizeof(Mark))
-        if marks == NULL:
-            raise MemoryError
-        n = read_marks(f, marks)
+        marks = read_map_marks(f, MARK_LETTERS, &n)
         for i in range(n):
             frag = f.frag_base + marks[i].section
             g = &c.frags[frag]
@@ -544,7 +605,7 @@ def turn_code(Tables tables not None, uint32_t output, uint64_t address, size_t 
             end = g.size
             if i + 1 < n and marks[i + 1].section == marks[i].section and marks[i + 1].offset < end:
                 end = marks[i + 1].offset
-            turn(<uint8_t*>out + (c.frag_addr[frag] - address), marks[i].offset, end, marks[i].kind)
+            turn(<uint8_t*>out + (c.frag_addr[frag] - address), marks[i].offset, end, marks[i].letter)
         free(marks)
 
 
@@ -562,6 +623,11 @@ cdef void set_style(PltStyle* s, uint32_t entry_size, plt_writer_t header, plt_w
     s.entry = entry
     s.lazy = NULL
     s.got = entry
+    s.header_marks[0].letter = s.entry_marks[1].letter = c'a'
+    s.header_marks[1].letter = c'd'
+    s.header_marks[1].offset = 16
+    s.entry_marks[0].letter = c't'
+    s.entry_marks[1].offset = 4
 
 
 def connect_arm(OpsTable table not None):
@@ -582,16 +648,13 @@ def connect_arm(OpsTable table not None):
     o.thunk_verdict = A_THUNK
     o.thunk_align = 2
     o.thunk_spacing = 14 << 20
-    o.thunk_sizes[VENEER_ARM] = 8
-    o.thunk_sizes[VENEER_ARM_V4T] = 12
-    o.thunk_sizes[VENEER_ARM_PIC] = 16
-    o.thunk_sizes[VENEER_THUMB] = o.thunk_sizes[VENEER_SAME_THUMB] = 8
-    o.thunk_sizes[VENEER_THUMB_V4T] = 16
-    o.thunk_sizes[VENEER_THUMB_PIC] = o.thunk_sizes[VENEER_SAME_PIC] = 20
-    o.thunk_sizes[VENEER_V6M] = o.thunk_sizes[VENEER_SAME_V6M] = 12
-    o.thunk_sizes[VENEER_V6M_PIC] = 16
-    o.thunk_sizes[VENEER_V7M] = o.thunk_sizes[VENEER_SAME_V7M] = 12
-    o.thunk_sizes[VENEER_V7M_PIC] = o.thunk_sizes[VENEER_SAME_V7M_PIC] = 12
+    describe_veneers(o)
+    o.mark_letters = MARK_LETTERS
+    o.name_thunk = name_thunk
+    o.find_patch = find_patch
+    o.write_patch = write_patch
+    # A branch that is called as B.W reaches 16 MiB.
+    o.patch_reach = 1 << 24
     o.write_field[0] = write_b24
     o.read_field[0] = read_b24
     o.write_field[1] = write_thm_bl
@@ -646,9 +709,11 @@ def connect_arm(OpsTable table not None):
     o.read_field[25] = read_bf12
     o.write_field[26] = write_bf18
     o.read_field[26] = read_bf18
+    o.write_field[27] = write_b24
     table.use_plt(0)
 
 
 def use_be8(OpsTable table not None):
     """Veneers with little-endian instructions and big-endian words."""
     table.ops.write_thunk = write_thunk_be8
+    table.ops.write_patch = write_patch_be8

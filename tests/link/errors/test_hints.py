@@ -68,8 +68,8 @@ def test_nothing_alike_is_suggested_for_short_names(tc):
 @OURS
 def test_discarded_section(tc):
     """The winner of a group lacks what the loser's other sections refer to."""
-    first = tc.asm('.section .text.g,"axG",@progbits,grp,comdat\n.globl grp\ngrp: ret\n', name="first")
-    second = tc.asm('.section .text.g,"axG",@progbits,grp,comdat\n.globl grp, extra\ngrp: ret\nextra: ret\n'
+    first = tc.asm('.section .text.g,"axG",@progbits,grp,comdat\n.globl grp\ngrp: .long 0\n', name="first")
+    second = tc.asm('.section .text.g,"axG",@progbits,grp,comdat\n.globl grp, extra\ngrp: .long 0\nextra: .long 0\n'
                     '.data\n.long extra\n', name="second")
     done = tc.link("prog", tc.c("int main(void) { return 0; }", name="m"), first, second, check=False)
     assert_failed(done)

@@ -99,7 +99,7 @@ def test_just_symbols(tc, spelling):
     rom = tc.ld("rom", "-Ttext=0x700000", "-e", "rom_call", tc.c("int rom_call(void) { return 1; } int rom_data = 5;", "-fno-pie", name="rom")).path
     main = tc.c(P + 'extern char rom_call[], rom_data[]; int main(void) { printf("%lx\\n", (long)rom_call); }', "-fno-pie", name="main")
     exe = tc.exe("prog", "-no-pie", main, *[f"-Wl,{w}" for w in spelling.format(rom).split()])
-    assert tc.out(exe) == f"{tc.elf(rom).addr('rom_call'):x}\n"
+    assert tc.out(exe) == f"{tc.elf(rom).pointer('rom_call'):x}\n"
     assert tc.elf(exe).symbol("rom_call").shndx == "SHN_ABS"
 
 

@@ -64,6 +64,6 @@ def test_init_and_fini_functions(tc):
     m = tc.c(P + 'void my_init(void) { printf("init "); } void my_fini(void) { printf("fini"); fflush(stdout); } int f(void) { return 0; }', "-fPIC", name="m")
     lib = tc.so("libi.so", "-nostartfiles", "-Wl,-init,my_init", "-Wl,-fini=my_fini", m)
     e = tc.elf(lib)
-    assert e.dyn("INIT") == e.dynsym("my_init").value and e.dyn("FINI") == e.dynsym("my_fini").value
+    assert e.dyn("INIT") == e.pointer("my_init") and e.dyn("FINI") == e.pointer("my_fini")
     main = tc.c(P + 'int f(void); int main(void) { printf("main "); return f(); }', name="main")
     assert tc.out(tc.exe("prog", main, lib)) == "init main fini"

@@ -149,6 +149,8 @@ def test_comment_is_merged(tc):
 def test_gcc_passes_nothing_we_warn_about(tc):
     """-Wl,--fatal-warnings on ordinary links: every warning can break a build."""
     for mode, (cflags, ldflags) in EXE_MODES.items():
+        if mode == "static-pie" and "static-pie" not in tc.target.features:
+            continue
         done = tc.link(f"p-{mode}", *ldflags, "-Wl,--fatal-warnings", tc.c(MAIN, *cflags, name=mode))
         assert done.err == ""
     assert tc.link("lib.so", "-shared", "-Wl,--fatal-warnings", tc.c("int f(void) { return 1; }", "-fPIC", name="so")).err == ""

@@ -41,7 +41,7 @@ MODELS = ["global-dynamic", "local-dynamic", "initial-exec", "local-exec"]
 
 def descriptor(tc):
     """The dynamic relocation of a TLS descriptor."""
-    return "R_386_TLS_DESC" if tc.target.name == "i386" else tc.reloc("TLSDESC")
+    return tc.reloc("TLS_DESC" if tc.target.bits == 32 else "TLSDESC")
 
 
 @pytest.mark.parametrize("mode", EXE_MODES)
