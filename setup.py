@@ -74,20 +74,37 @@ class BuildWithLauncher(build_ext):
         write_caches(os.path.join(root, SCRIPTS))
         # build_py has put the sources into build_lib before build_ext is run.
         write_bundle(os.path.join(root, "mclink"), os.path.join(root, BUNDLE), checked=bool(self.inplace))
-        if not (embeds() and compile_launcher(target, self.build_temp, embed=True)
-                and answers(target)):
-            compile_launcher(target, self.build_temp, embed=False)
-            if not answers(target):
-                raise RuntimeError("the launcher does not start")
+        if not any(compile_launcher(target, self.build_temp, words) and answers(target)
+                   for words in self.interpreters()):
+            raise RuntimeError("the launcher does not start")
+
+    def objects(self):
+        """The compiled modules of the core."""
+        return [path for extension in self.extensions
+                for path in self.compiler.object_filenames(extension.sources, output_dir=self.build_temp)]
+
+    def interpreters(self):
+        """What is linked into the launcher, best form first; nothing for the form that executes the interpreter."""
+        def words(*names):
+            return [word for name in names for word in (sysconfig.get_config_var(name) or "").split()]
+
+        # Where the other form finds its library is no place to look for C's.
+        libraries = [word for word in words("MODLIBS", "LIBS", "SYSLIBS") if not word.startswith(("-L", "-Wl,-rpath"))]
+        static = os.path.join(sysconfig.get_config_var("LIBPL") or "", "libpython%s.a" % RELEASE)
+        shared = glob(os.path.join(sysconfig.get_config_var("LIBDIR"), "libpython%s.so*" % RELEASE))
+        if os.path.exists(static):
+            yield [*self.objects(), "-no-pie", "-s", "-pthread", static,
+                   *libraries, *words("LINKFORSHARED")]
+        if shared:
+            folder = sysconfig.get_config_var("LIBDIR")
+            yield [*self.objects(), "-s", "-pthread", "-L" + folder, "-lpython" + RELEASE, "-Wl,-rpath," + folder]
+        yield []
 
     def link_combined(self, root):
         """Link the objects of all modules into one extension file (mclink/_core/__init__.py says why).
 
         An installed copy has only that one; a source tree keeps the modules, which are built one by one there."""
-        objects = []
-        for extension in self.extensions:
-            objects += self.compiler.object_filenames(extension.sources, output_dir=self.build_temp)
-        self.compiler.link_shared_object(objects, os.path.join(root, self.combined_name()),
+        self.compiler.link_shared_object(self.objects(), os.path.join(root, self.combined_name()),
                                          extra_postargs=["-pthread", "-Wl,-z,now", "-s"], target_lang="c")
         if not self.inplace:
             for path in super().get_outputs():
@@ -116,14 +133,8 @@ class InstallLauncher(install_data):
             self.outfiles.append(target)
 
 
-def embeds():
-    """Can a program link against this interpreter as a shared library?"""
-    library = sysconfig.get_config_var("INSTSONAME") or ""
-    return ".so" in library or bool(glob("/usr/lib/*/libpython%s.so" % RELEASE))
-
-
-def compile_launcher(target, temp, embed):
-    """Compile the launcher to `target`; False when the compiler refuses."""
+def compile_launcher(target, temp, interpreter):
+    """Compile the launcher to `target` with the words `interpreter` that bring one in; False when that fails."""
     stdlib = sysconfig.get_path("stdlib")
     # A virtual environment's own python would look for its home again at every start.
     python = os.path.join(sysconfig.get_config_var("BINDIR"), "python" + RELEASE)
@@ -139,13 +150,20 @@ def compile_launcher(target, temp, embed):
     compiler = os.environ.get("CC", sysconfig.get_config_var("CC") or "gcc").split()
     command = [*compiler, "-O2", "-g0", "-o", target, "mclink/_launcher/launcher.c"]
     command += [f'-D{name}="{value}"' for name, value in macros.items()]
-    if embed:
-        with open(os.path.join(temp, "frozen.h"), "w", encoding="ascii") as file:
-            file.write(freeze_start())
-        folder = sysconfig.get_config_var("LIBDIR")
-        command += ["-DMCLINK_EMBED", "-I" + temp, "-I" + sysconfig.get_path("include"),
-                    "-L" + folder, "-lpython" + RELEASE, "-Wl,-rpath," + folder]
+    if interpreter:
+        for name, text in (("frozen.h", freeze_start()), ("core.h", list_core())):
+            with open(os.path.join(temp, name), "w", encoding="ascii") as file:
+                file.write(text)
+        command += ["-DMCLINK_EMBED", "-I" + temp, "-I" + sysconfig.get_path("include"), *interpreter]
     return subprocess.call(command) == 0
+
+
+def list_core():
+    """C text of the table of the core's modules, for the interpreter's table of built-in ones."""
+    names = [extension.name for extension in core_extensions()]
+    return "".join(f"PyMODINIT_FUNC PyInit_{name.rpartition('.')[2]}(void);\n" for name in names) + \
+        "static struct _inittab CORE[] = {\n" + \
+        "".join(f'    {{"{name}", PyInit_{name.rpartition(".")[2]}}},\n' for name in names) + "    {0}\n};\n"
 
 
 def freeze_start():

@@ -1,6 +1,5 @@
 """The order of the passes, and the only place that knows it."""
 
-import os
 import sys
 
 from mclink import faults

@@ -3,9 +3,8 @@
 Source: GNU ld manual, nodes "Options" (-l, -L, --sysroot) and "File Commands" (INPUT, SEARCH_DIR).
 """
 
-import os
-
 from mclink.diag import LinkError
+from mclink.paths import dirname, exists
 
 
 def library_folders(link):
@@ -47,23 +46,29 @@ def find_named(link, path, origin):
     sysroot = link.options.sysroot
     if path.startswith(("=", "$SYSROOT")):
         path = in_sysroot(link, path)
-        return path if os.path.exists(path) else None
+        return path if exists(path) else None
     if path.startswith("/"):
-        if sysroot and os.path.realpath(origin).startswith(os.path.realpath(sysroot).rstrip("/") + "/"):
-            inside = sysroot.rstrip("/") + path
-            if os.path.exists(inside):
-                return inside
-        return path if os.path.exists(path) else None
-    if os.path.exists(path):
+        inside = sysroot.rstrip("/") + path
+        if sysroot and is_below(origin, sysroot) and exists(inside):
+            return inside
+        return path if exists(path) else None
+    if exists(path):
         return path
-    beside = os.path.join(os.path.dirname(origin), path)
-    if os.path.exists(beside):
+    folder = dirname(origin)
+    beside = f"{folder}/{path}" if folder else path
+    if exists(beside):
         return beside
     for folder in library_folders(link):
         found = f"{folder}/{path}"
-        if os.path.exists(found):
+        if exists(found):
             return found
     return None
+
+
+def is_below(path, folder):
+    """Is the file in the folder, links followed?"""
+    from os.path import realpath
+    return realpath(path).startswith(realpath(folder).rstrip("/") + "/")
 
 
 def missing(link, what):

@@ -2,8 +2,9 @@
 
 Nothing in here imports ``mclink`` outside ``mclink._core``; ``docs/design.md`` gives the levels.
 
-The build links the objects of all modules once more into one extension file, because opening thirty of
-them costs more than a small link. A module comes from there unless it has a newer file of its own.
+The program behind `ld` has all modules inside. For other interpreters the build links their objects into one
+extension file, because opening thirty costs more than a small link. A module comes from there unless it has
+a newer file of its own.
 """
 
 import _imp
@@ -41,8 +42,9 @@ class _Combined:
 
 
 _PACKAGES = ("mclink._core.arch",)
-try:
-    _TIME = posix.stat(_COMBINED).st_mtime_ns
-    sys.meta_path.insert(0, _Combined)
-except OSError:
-    pass
+if not _imp.is_builtin("mclink._core.tables"):
+    try:
+        _TIME = posix.stat(_COMBINED).st_mtime_ns
+        sys.meta_path.insert(0, _Combined)
+    except OSError:
+        pass

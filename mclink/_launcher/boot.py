@@ -5,12 +5,13 @@ folder that the launcher found, so that no foreign module can be imported and no
 foreign modules is listed.
 """
 
-import gc
 import marshal
 import posix
 import sys
 from _frozen_importlib import ModuleSpec, _load
-from _frozen_importlib_external import MAGIC_NUMBER, spec_from_file_location
+
+# Who can read the bundle's code: 3.x, or that very build before its release (bundle.py writes the same).
+INTERPRETER = (sys.hexversion >> 16 if sys.version_info.releaselevel == "final" else sys.hexversion).to_bytes(4, "little")
 
 
 class Bundle:
@@ -64,7 +65,7 @@ def read_bundle(package):
         return None
     try:
         head = posix.read(file, 8)
-        if head[:4] != MAGIC_NUMBER:
+        if head[:4] != INTERPRETER:
             return None
         return Bundle(package, path, marshal.loads(posix.read(file, int.from_bytes(head[4:], "little"))))
     finally:
@@ -79,15 +80,62 @@ def load_package(package):
         sys.meta_path.insert(0, bundle)
         spec = bundle.find_spec("mclink")
     if spec is None:
+        complete_start()
+        from _frozen_importlib_external import spec_from_file_location
         spec = spec_from_file_location("mclink", package + "/__init__.py",
                                        submodule_search_locations=[package])
     _load(spec)
 
 
+class LateStream:
+    """Stands for sys.stdout or sys.stderr until something is asked of it."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __getattr__(self, attribute):
+        complete_start()
+        return getattr(getattr(sys, self.name), attribute)
+
+
+class LateFinder:
+    """The last finder: a module that nobody knows may be a file, which only the whole interpreter can load."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        # The finder of files comes behind this one in sys.meta_path and is asked next.
+        complete_start()
+        return None
+
+
+def late_open(*args, **words):
+    """Stands for the built-in open()."""
+    complete_start()
+    return open(*args, **words)
+
+
+def complete_start():
+    """The second half of the interpreter's start (launcher.c), once."""
+    if LateFinder in sys.meta_path:
+        sys.meta_path.remove(LateFinder)
+        import _mclink_start
+        del sys.stdout, sys.stderr
+        _mclink_start.complete()
+
+
+def run_embedded(package, argv):
+    """run() in an interpreter of which only the first half may have been started."""
+    if not hasattr(sys, "stdout"):
+        import builtins
+        sys.meta_path.append(LateFinder)
+        sys.stdout = LateStream("stdout")
+        sys.stderr = LateStream("stderr")
+        builtins.open = late_open
+    run(package, argv)
+
+
 def run(package, argv):
     """Link and leave the process. `package` is the folder mclink, `argv` the whole command line."""
-    # A link makes few cycles and ends soon: looking for them costs more than they hold.
-    gc.disable()
     load_package(package)
     from mclink.driver import main
     try:
@@ -95,6 +143,8 @@ def run(package, argv):
     except SystemExit as leave:
         status = leave.code if isinstance(leave.code, int) else 1
     for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, LateStream):
+            continue
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError):
@@ -105,4 +155,6 @@ def run(package, argv):
 
 if __name__ == "__main__":
     # python -IS boot.py PACKAGE PROGRAM WORDS...
+    import gc
+    gc.disable()
     run(sys.argv[1], sys.argv[2:])

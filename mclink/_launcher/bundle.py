@@ -4,7 +4,7 @@ Finding, opening and checking seventy .pyc files costs a hello-world link about 
 file that is read at once costs it a tenth of that. setup.py writes it, `boot` reads it. In a source tree
 each row knows its source's size and time, so that an edit counts at once.
 
-    4 bytes    the interpreter's magic number of .pyc files; any other: the file is not used
+    4 bytes    the interpreter's release (boot.INTERPRETER); any other: the file is not used
     4 bytes    size n of the index, little-endian
     n bytes    marshalled {module name: (is it a package, stamp, code, offset, size)}; stamp is (size, mtime
                in ns) of the source or None; code is that of a module which every link imports, else None;
@@ -17,7 +17,8 @@ The index holds the common modules' code itself because names that modules share
 import ast
 import marshal
 import os
-from importlib.util import MAGIC_NUMBER
+
+from mclink._launcher.boot import INTERPRETER
 
 
 def write_bundle(package, path, checked=False):
@@ -53,7 +54,7 @@ def write_bundle(package, path, checked=False):
     else:
         raise AssertionError("the size of the index does not settle")
     with open(path, "wb") as stream:
-        stream.write(MAGIC_NUMBER + len(head).to_bytes(4, "little") + head + data)
+        stream.write(INTERPRETER + len(head).to_bytes(4, "little") + head + data)
 
 
 def find_sources(package, root):

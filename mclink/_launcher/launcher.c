@@ -2,10 +2,9 @@
 
    Compiled by setup.py for one interpreter, in one of two forms:
 
-     MCLINK_EMBED   the interpreter is libpython in this process. Nothing is searched (all paths are
-                    known), the codec modules that every start imports are inside, and argv[0] needs
-                    no detour. About 1.5 ms faster than the other form where the interpreter is a
-                    shared library or stands in a virtual environment, 0.5 ms elsewhere.
+     MCLINK_EMBED   the interpreter is in this process, and so are the modules of mclink/_core (core.h). It
+                    is libpython.a where the build has one: a program at fixed addresses needs no
+                    relocation. Only the first half of its start is done (start_interpreter).
      otherwise      execs the interpreter with -I -S.
 
    The package is found from the place of this file, links resolved: beside it when it is
@@ -22,6 +21,12 @@
 #ifdef MCLINK_EMBED
 #include <Python.h>
 #include "frozen.h"
+#include "core.h"
+#endif
+
+/* The interface is provisional and stands unchanged in these. */
+#if defined MCLINK_EMBED && PY_VERSION_HEX < 0x030d0000
+#define TWO_HALVES
 #endif
 
 static const char *const FOLDERS[] = {
@@ -90,8 +95,33 @@ static void check(PyStatus status)
         Py_ExitStatusException(status);
 }
 
+/* The second half of the interpreter's start: streams, codecs, modules from files. */
+static PyObject *complete(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+#ifdef TWO_HALVES
+    check(_Py_InitializeMain());
+#endif
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef START_METHODS[] = {
+    {"complete", complete, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static struct PyModuleDef START = {
+    PyModuleDef_HEAD_INIT, .m_name = "_mclink_start", .m_size = -1, .m_methods = START_METHODS,
+};
+
+static PyObject *init_start(void)
+{
+    return PyModule_Create(&START);
+}
+
 /* The configuration of `python -I -S -X utf8`, with every path given. The hash seed is fixed, so that
-   no run can differ from another. SIGINT keeps its default action: it ends the process. */
+   no run can differ from another. SIGINT keeps its default action: it ends the process.
+
+   With TWO_HALVES the start stops where built-in and frozen modules can be imported, and boot.py asks
+   for the rest (PEP 587, multi-phase initialization) when a link needs more: two fifths of the start. */
 static void start_interpreter(int argc, char **argv)
 {
     PyPreConfig before;
@@ -100,7 +130,12 @@ static void start_interpreter(int argc, char **argv)
     before.utf8_mode = 1;
     check(Py_PreInitialize(&before));
     PyImport_FrozenModules = FROZEN;
+    if (PyImport_ExtendInittab(CORE) || PyImport_AppendInittab("_mclink_start", init_start))
+        fail("out of memory");
     PyConfig_InitIsolatedConfig(&config);
+#ifdef TWO_HALVES
+    config._init_main = 0;
+#endif
     config.site_import = 0;
     config.install_signal_handlers = 0;
     config.pathconfig_warnings = 0;
@@ -121,6 +156,21 @@ static void start_interpreter(int argc, char **argv)
     check(PyConfig_SetBytesArgv(&config, argc, argv));
     check(Py_InitializeFromConfig(&config));
     PyConfig_Clear(&config);
+    /* A link makes few cycles and ends soon: looking for them costs more than they hold. */
+    PyGC_Disable();
+}
+
+/* argv as the interpreter would have it; NULL with an exception. */
+static PyObject *command_line(int argc, char **argv)
+{
+    PyObject *words = PyList_New(argc);
+    for (int i = 0; words && i < argc; i++) {
+        PyObject *word = PyUnicode_DecodeFSDefault(argv[i]);
+        if (!word)
+            return NULL;
+        PyList_SET_ITEM(words, i, word);
+    }
+    return words;
 }
 
 int main(int argc, char **argv)
@@ -129,11 +179,11 @@ int main(int argc, char **argv)
     find_package(package);
     start_interpreter(argc, argv);
     PyObject *boot = PyImport_ImportModule("_mclink_boot");
-    PyObject *words = PySys_GetObject("argv");
+    PyObject *words = command_line(argc, argv);
     PyObject *folder = PyUnicode_DecodeFSDefault(package);
     if (boot && words && folder)
-        PyObject_CallMethod(boot, "run", "OO", folder, words);
-    /* run() leaves the process; being here means an exception. */
+        PyObject_CallMethod(boot, "run_embedded", "OO", folder, words);
+    /* It leaves the process; being here means an exception. */
     PyErr_Print();
     return 1;
 }

@@ -5,10 +5,11 @@ of the command line, then the archive members that define what those want, and s
 exactly as GNU ld would; a member that the waves did not foresee is parsed when the walk meets it.
 """
 
-import os
+import posix
 
 from mclink._core import archive, files, join, parse, symbols, walk
 from mclink.context import SharedLibrary
+from mclink.paths import basename, decode, dirname, encode, is_file
 from mclink.script import ast
 from mclink.tree import FileNode
 
@@ -105,14 +106,14 @@ class Resolver:
     def open_members(self, row, members):
         """Reads the headers of archive members; a thin archive's are opened where they lie."""
         for file, path in archive.open_members(self.tables, row, members):
-            base = os.path.dirname(files.file_name(self.tables, files.file_state(self.tables, file)[2]))
-            full = path if path.startswith(b"/") else os.path.join(os.fsencode(base), path)
+            base = dirname(files.file_name(self.tables, files.file_state(self.tables, file)[2]))
+            full = path if path.startswith(b"/") or not base else encode(base) + b"/" + path
             try:
                 files.attach_file(self.tables, file, full)
             except OSError as error:
                 files.set_state_bad(self.tables, file)
                 self.link.diag.error(f"{files.file_name(self.tables, file)}: cannot open the member of a thin archive: "
-                                     f"{os.strerror(error.errno)}")
+                                     f"{posix.strerror(error.errno)}")
 
     def open_by_archive(self, members):
         """open_members() for members of several archives, ascending file ids."""
@@ -178,7 +179,7 @@ class Resolver:
             # The name as given; what -l found counts without its folder.
             entry = self.link.inputs.get(library.file)
             by_path = entry is not None and isinstance(entry.node, FileNode)
-            library.soname = entry.name if by_path else os.path.basename(library.path)
+            library.soname = entry.name if by_path else basename(library.path)
         library.needed = [name.decode("utf-8", "surrogateescape") for name in needed]
         library.runpath = [name.decode("utf-8", "surrogateescape") for name in paths]
         library.flags1 = flags1
@@ -326,10 +327,10 @@ class Resolver:
         """The SharedLibrary for a DT_NEEDED name, opened and walked as an indirect one; None when not found."""
         link = self.link
         for path in needed_candidates(link, name, origin):
-            if not os.path.isfile(path):
+            if not is_file(path):
                 continue
             try:
-                file, kind, _ = files.map_file(self.tables, os.fsencode(path), os.fsencode(path))
+                file, kind, _ = files.map_file(self.tables, encode(path), encode(path))
             except OSError:
                 continue
             if kind != "shared":
@@ -363,13 +364,13 @@ def needed_candidates(link, name, origin):
     if not options.sysroot:
         for paths in origin.runpath:
             for folder in paths.split(":"):
-                folder = folder.replace("$ORIGIN", os.path.dirname(origin.path) or ".")
-                folder = folder.replace("${ORIGIN}", os.path.dirname(origin.path) or ".")
+                folder = folder.replace("$ORIGIN", dirname(origin.path) or ".")
+                folder = folder.replace("${ORIGIN}", dirname(origin.path) or ".")
                 yield f"{folder}/{name}"
-        for folder in os.environ.get("LD_LIBRARY_PATH", "").split(":"):
+        for folder in decode(posix.environ.get(b"LD_LIBRARY_PATH", b"")).split(":"):
             if folder:
                 yield f"{folder}/{name}"
     from mclink import search
-    yield f"{os.path.dirname(origin.path) or '.'}/{name}"
+    yield f"{dirname(origin.path) or '.'}/{name}"
     for folder in search.library_folders(link):
         yield f"{folder}/{name}"

@@ -4,9 +4,10 @@ Sources: GNU ld manual, nodes "VERSION" and "Options" (--dynamic-list, --export-
 Ulrich Drepper, "ELF Symbol Versioning". A rule that the texts leave open is GNU ld 2.40's.
 """
 
-import os
+import posix
 
 from mclink._core import versions
+from mclink.paths import basename, read_file
 
 VER_NDX_GLOBAL = 1
 G_DYNAMIC_LIST, G_EXPORT = versions.list_flags()
@@ -62,7 +63,7 @@ def encode(text):
 
 def file_version(link):
     """Name of the base version: the soname, or the output's file name."""
-    return encode(link.options.soname or os.path.basename(link.options.output))
+    return encode(link.options.soname or basename(link.options.output))
 
 
 def read_text(link, path):
@@ -70,10 +71,9 @@ def read_text(link, path):
     from mclink.diag import LinkError
     from mclink.script.parser import decode_script
     try:
-        with open(path, "rb") as file:
-            return decode_script(file.read())
+        return decode_script(read_file(path))
     except OSError as error:
-        raise LinkError(f"cannot open {path}: {os.strerror(error.errno)}") from None
+        raise LinkError(f"cannot open {path}: {posix.strerror(error.errno)}") from None
 
 
 def read_version_scripts(link):

@@ -4,11 +4,12 @@ Text files are linker scripts: what they name is spliced in where they stand. Th
 ends: from -m, the program's name, or the first object.
 """
 
-import os
+import posix
 
 from mclink._core import archive, files, load, parse, tables
 from mclink.context import InputFile, SharedLibrary
 from mclink.diag import LinkError
+from mclink.paths import basename, encode, exists, is_file, read_file
 from mclink.script import ast
 from mclink.script.parser import decode_script, parse_script
 from mclink.script.sources import Sources
@@ -176,9 +177,9 @@ def configure(link):
 def available_threads():
     """CPUs this process may use."""
     try:
-        return len(os.sched_getaffinity(0))
+        return len(posix.sched_getaffinity(0))
     except (AttributeError, OSError):
-        return os.cpu_count() or 1
+        return posix.cpu_count() or 1
 
 
 def open_node(link, node, items, depth):
@@ -220,7 +221,7 @@ def open_library(link, node, items, depth):
     """Opens what -l finds; libraries of another machine are passed over as GNU ld does."""
     skipped = []
     for path in search.library_candidates(link, node.name, node.state.static):
-        if not os.path.isfile(path):
+        if not is_file(path):
             continue
         if link.options.trace > 1 or link.options.verbose:
             print(f"attempt to open {path} succeeded")
@@ -247,13 +248,13 @@ def open_path(link, path, shown, node, items, depth, searched, library=False):
         raise LinkError(f"{path}: input format '{form}' is not supported; an ELF object may be made with: "
                         f"objcopy -I {form} -O {link.target.data.OUTPUT_FORMAT if link.target else 'elf64-x86-64'}")
     try:
-        file, kind, identity = files.map_file(link.tables, os.fsencode(path), os.fsencode(shown))
+        file, kind, identity = files.map_file(link.tables, encode(path), encode(shown))
     except OSError as error:
         if searched:
             found = search.find_named(link, path, "")
             if found and found != path:
                 return open_path(link, found, found, node, items, depth, False)
-        link.diag.error(f"cannot open {path}: {os.strerror(error.errno)}")
+        link.diag.error(f"cannot open {path}: {posix.strerror(error.errno)}")
         return True
     if isinstance(node, tree.JustSymbolsNode):
         if kind not in ("executable", "shared", "object"):
@@ -307,7 +308,7 @@ def archive_is_compatible(link, file):
 def excluded(link, path):
     """True when --exclude-libs names the archive."""
     names = link.options.exclude_libs
-    return bool(names) and ("ALL" in names or os.path.basename(path) in names)
+    return bool(names) and ("ALL" in names or basename(path) in names)
 
 
 def open_elf(link, file, kind, identity, path, shown, node, items):
@@ -363,12 +364,11 @@ def open_binary(link, path, node, items):
         raise LinkError(f"{path}: -b binary needs -m or an object before it")
     from mclink.inputs.binary import binary_object
     try:
-        with open(path, "rb") as stream:
-            contents = stream.read()
+        contents = read_file(path)
     except OSError as error:
-        raise LinkError(f"cannot open {path}: {os.strerror(error.errno)}") from None
+        raise LinkError(f"cannot open {path}: {posix.strerror(error.errno)}") from None
     image = binary_object(link.target.data, path, contents)
-    file = files.add_buffer(link.tables, os.fsencode(path), image)
+    file = files.add_buffer(link.tables, encode(path), image)
     files.set_kind(link.tables, file, "object", 0)
     entry = InputFile(file, path, path, node, "object")
     link.inputs[file] = entry
@@ -401,23 +401,21 @@ def includer(link, origin):
         if found is None:
             link.sources.fail(pos, f"cannot find the linker script {name}")
         try:
-            with open(found, "rb") as stream:
-                return found, decode_script(stream.read())
+            return found, decode_script(read_file(found))
         except OSError as error:
-            link.sources.fail(pos, f"cannot read {found}: {os.strerror(error.errno)}")
+            link.sources.fail(pos, f"cannot read {found}: {posix.strerror(error.errno)}")
     return include
 
 
 def read_script(link, path):
     """Parses a -T script and keeps its commands; its INPUT files are opened where -T stands."""
-    found = path if os.path.exists(path) else search.find_named(link, path, path)
+    found = path if exists(path) else search.find_named(link, path, path)
     if found is None:
         raise LinkError(f"cannot open linker script file {path}: No such file or directory")
     try:
-        with open(found, "rb") as stream:
-            text = stream.read()
+        text = read_file(found)
     except OSError as error:
-        raise LinkError(f"cannot open linker script file {path}: {os.strerror(error.errno)}") from None
+        raise LinkError(f"cannot open linker script file {path}: {posix.strerror(error.errno)}") from None
     commands = parse_script(decode_script(text), found, link.sources, includer(link, found), section_flags(link))
     link.extra["commands"].extend(commands)
     link.extra.setdefault("script_inputs", []).append((path, commands))

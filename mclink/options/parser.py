@@ -5,6 +5,7 @@ leaves open). The rows that say what each option means are in `mclink.options.ta
 """
 
 from mclink.diag import LinkError
+from mclink.paths import read_file
 from mclink.tree import (
     DefsymNode, FileNode, GroupNode, JustSymbolsNode, LibNode, LibraryNode, ScriptNode, TreeBuilder)
 from mclink.options.defaults import Options
@@ -97,8 +98,7 @@ def expand_response_files(words):
             expanded.append(word)
             continue
         try:
-            with open(word[1:], "rb") as file:
-                data = file.read()
+            data = read_file(word[1:])
         except (OSError, ValueError):
             expanded.append(word)
             continue

@@ -7,6 +7,7 @@ Source: GNU ld manual, node "Options", --build-id.
 """
 
 from mclink import special
+from mclink._core.sha1 import sha1
 from mclink.libraries import library
 from mclink.output.dynamic import places_of
 
@@ -22,31 +23,24 @@ def write_build_id(link, out):
     if style.startswith("0x"):
         digest = bytes.fromhex(style[2:])
     elif style == "uuid":
-        from os import urandom
+        from posix import urandom
         random = bytearray(urandom(16))
         random[6] = random[6] & 0x0f | 0x40
         random[8] = random[8] & 0x3f | 0x80
         digest = bytes(random)
     else:
-        digest = final_hash(style)(piece_hashes(link, out)).digest()[:SIZES[style]]
+        digest = final_hash(style, piece_hashes(link, out))
     out.put(place + 16, digest)
 
 
-# bytes of the id by style
-SIZES = {"fast": 8, "md5": 16, "sha1": 20, "tree": 20, "sha256": 32}
-
-
-def final_hash(style):
-    """The function that hashes the piece hashes."""
+def final_hash(style, data):
+    """The id: the hash of the piece hashes."""
     if style == "fast":
-        return library("xxhash", "--build-id=fast").xxh3_64
-    name = "md5" if style == "md5" else "sha256" if style == "sha256" else "sha1"
-    try:
-        # The modules behind hashlib: hashlib itself loads OpenSSL, which costs milliseconds.
-        return getattr(__import__("_" + name), name)
-    except ImportError:
-        import hashlib
-        return getattr(hashlib, name)
+        return library("xxhash", "--build-id=fast").xxh3_64_digest(data)
+    if style in ("sha1", "tree"):
+        return sha1(data)
+    from hashlib import new
+    return new(style, data, usedforsecurity=False).digest()
 
 
 def piece_hashes(link, out):

@@ -89,7 +89,7 @@ def compress_bytes(contents, style, level, options):
 
 
 def available_threads():
-    from os import sched_getaffinity
+    from posix import sched_getaffinity
     return len(sched_getaffinity(0))
 
 

@@ -6,6 +6,7 @@ from mclink.context import OutputSection
 from mclink.diag import LinkError
 from mclink.elf import SHN_LORESERVE, SHN_XINDEX, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX
 from mclink.output import relocs
+from mclink.paths import read_file
 from mclink.target import RAW_FORMATS
 
 DISCARDS = {None: 0, "locals": 1, "all": 2, "none": 3}
@@ -79,8 +80,7 @@ def retain(link):
     """--retain-symbols-file: the names that stay, one a line."""
     path = link.options.retain_symbols_file
     try:
-        with open(path, "rb") as stream:
-            names = stream.read().split()
+        names = read_file(path).split()
     except OSError as error:
         raise LinkError(f"cannot open {path}: {error.strerror}") from None
     mark_names(link.tables, [gid for gid in (symbols.lookup(link.tables, name) for name in names) if gid])

@@ -4,14 +4,14 @@ Order of the file: ELF header, program headers, sections at the offsets that lay
 loaded (.symtab, .strtab, .shstrtab), section headers.
 """
 
-import os
-import stat
+import posix
 
 from mclink._core import apply, ehframe, image, load, merge, place
 from mclink.context import Run
 from mclink.diag import LinkError
 from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_LINK_ORDER, SHT_NOBITS, SHT_REL, SHT_RELA
 from mclink import faults
+from mclink.paths import encode, exists, is_file
 from mclink.plan import Data, Fill
 from mclink.target import RAW_FORMATS
 from mclink.output import build_id, compress, dynamic, headers, relocs, symtab
@@ -27,12 +27,12 @@ def write_output(link):
     relocations = relocs.plan_relocations(link)
     sections = plan_sections(link, relocations)
     size = place_tail(link, sections)
-    target = os.fsencode(options.output)
+    target = encode(options.output)
     text = options.oformat in ("srec", "ihex")
     try:
         out = image.OutputImage(target, size, not text and is_regular(options.output))
     except OSError as error:
-        raise LinkError(f"cannot create {options.output}: {os.strerror(error.errno)}") from None
+        raise LinkError(f"cannot create {options.output}: {posix.strerror(error.errno)}") from None
     try:
         fill_image(link, out, sections, relocations)
         link.diag.check()
@@ -42,17 +42,14 @@ def write_output(link):
         mode = 0o666 if options.relocatable or options.oformat in RAW_FORMATS else 0o777
         out.finish(mode)
     except OSError as error:
-        raise LinkError(f"cannot write {options.output}: {os.strerror(error.errno or 5)}") from None
+        raise LinkError(f"cannot write {options.output}: {posix.strerror(error.errno or 5)}") from None
     finally:
         out.discard()
 
 
 def is_regular(path):
     """True when the output is or will be an ordinary file that a rename may replace."""
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
-        return True
+    return not exists(path) or is_file(path)
 
 
 def plan_sections(link, relocations):

@@ -532,10 +532,9 @@ def cached_ast(style, variant, sources):
     sources.builtin = lambda: text
     tree = None
     try:
-        with open(_cache_path(style, variant), "rb") as file:
-            data = file.read()
         from marshal import loads
-        cached_text, tree = loads(data)
+        from mclink.paths import read_file
+        cached_text, tree = loads(read_file(_cache_path(style, variant)))
         if cached_text != text:
             tree = None
     except (OSError, ValueError, EOFError, TypeError):
