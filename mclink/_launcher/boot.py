@@ -108,6 +108,10 @@ class LateFinder:
         return None
 
 
+# print() only borrows its stream, so these must outlive their replacement.
+OUT, ERR = LateStream("stdout"), LateStream("stderr")
+
+
 def late_open(*args, **words):
     """Stands for the built-in open()."""
     complete_start()
@@ -116,8 +120,7 @@ def late_open(*args, **words):
 
 def complete_start():
     """The second half of the interpreter's start (launcher.c), once."""
-    if LateFinder in sys.meta_path:
-        sys.meta_path.remove(LateFinder)
+    if sys.stdout is OUT:
         import _mclink_start
         del sys.stdout, sys.stderr
         _mclink_start.complete()
@@ -128,8 +131,7 @@ def run_embedded(package, argv):
     if not hasattr(sys, "stdout"):
         import builtins
         sys.meta_path.append(LateFinder)
-        sys.stdout = LateStream("stdout")
-        sys.stderr = LateStream("stderr")
+        sys.stdout, sys.stderr = OUT, ERR
         builtins.open = late_open
     run(package, argv)
 
@@ -143,7 +145,7 @@ def run(package, argv):
     except SystemExit as leave:
         status = leave.code if isinstance(leave.code, int) else 1
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, LateStream):
+        if stream in (OUT, ERR):
             continue
         try:
             stream.flush()
