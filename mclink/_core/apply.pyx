@@ -135,7 +135,7 @@ cdef void relocate_data(Columns* c, uint32_t frag_id, uint8_t* out) noexcept nog
             value = symbol_address(c, f, r.r_sym, r.r_addend)
         else:
             value = quantity_value(c, f, t, r.r_sym, r.r_addend)
-        store_checked(&p, t, subtract_reference(c, t.reference, value + <uint64_t>r.r_addend, p.P))
+        store_checked(&p, t, subtract_reference(c, f, t.reference, value + <uint64_t>r.r_addend, p.P))
 
 
 cdef void write_fragment(Columns* c, uint32_t frag_id, uint8_t* out) noexcept nogil:

@@ -26,6 +26,14 @@ cdef inline Aux* symbol_aux(Columns* c, const File* f, uint32_t sym) noexcept no
     return &c.aux[f.local_aux[sym]]
 
 
+cdef inline Aux* got_aux(Columns* c, const File* f, uint32_t sym) noexcept nogil:
+    """The row whose GOT slots code of a file can reach: that of its TOC."""
+    cdef Aux* a = symbol_aux(c, f, sym)
+    while a.toc != f.toc and a.more != 0:
+        a = &c.aux[a.more]
+    return a
+
+
 cdef inline uint64_t plt_address(Columns* c, const Aux* aux) noexcept nogil:
     """Address of the PLT entry that calls use; only when aux.plt >= 0."""
     return c.frag_addr[c.special[aux.plt_section]] + <uint64_t><int64_t>aux.plt
@@ -78,9 +86,9 @@ cdef inline uint64_t quantity_value(Columns* c, const File* f, const RelocType* 
         aux = symbol_aux(c, f, sym)
         return plt_address(c, aux) if aux.plt >= 0 else symbol_address(c, f, sym, addend)
     if q == Q_G:
-        return slot_address(c, symbol_aux(c, f, sym).got)
+        return slot_address(c, got_aux(c, f, sym).got)
     if q == Q_GOTTP:
-        return slot_address(c, symbol_aux(c, f, sym).gottp)
+        return slot_address(c, got_aux(c, f, sym).gottp)
     if q == Q_TPOFF:
         return symbol_address(c, f, sym, addend) - c.image.tp
     if q == Q_DTPOFF:
@@ -88,13 +96,21 @@ cdef inline uint64_t quantity_value(Columns* c, const File* f, const RelocType* 
     if q == Q_GOT:
         return c.image.got
     if q == Q_GD:
-        return slot_address(c, symbol_aux(c, f, sym).tlsgd)
+        return slot_address(c, got_aux(c, f, sym).tlsgd)
     if q == Q_LD:
-        return slot_address(c, c.image.tlsld)
+        return slot_address(c, f.tlsld if f.toc else c.image.tlsld)
     if q == Q_TLSDESC:
-        return slot_address(c, symbol_aux(c, f, sym).tlsdesc)
+        return slot_address(c, got_aux(c, f, sym).tlsdesc)
     if q == Q_GP:
-        return c.image.gp
+        return c.image.gp + f.gp_shift
+    if q == Q_SLOT:
+        aux = symbol_aux(c, f, sym)
+        if aux.gotplt < 0:
+            return slot_address(c, got_aux(c, f, sym).got)
+        return c.frag_addr[c.special[SPECIAL_IGOT_PLT if aux.plt_section == SPECIAL_IPLT else SPECIAL_GOT_PLT]] \
+            + <uint64_t><int64_t>aux.gotplt
+    if q == Q_GOTDTP:
+        return slot_address(c, got_aux(c, f, sym).tlsdesc)
     if q == Q_Z:
         if sym >= f.first_global:
             return c.globals[f.gids[sym - f.first_global]].size
@@ -102,7 +118,8 @@ cdef inline uint64_t quantity_value(Columns* c, const File* f, const RelocType* 
     return 0
 
 
-cdef inline uint64_t subtract_reference(Columns* c, uint8_t reference, uint64_t value, uint64_t P) noexcept nogil:
+cdef inline uint64_t subtract_reference(Columns* c, const File* f, uint8_t reference, uint64_t value,
+                                        uint64_t P) noexcept nogil:
     """value - reference."""
     if reference == R_P:
         return value - P
@@ -113,7 +130,7 @@ cdef inline uint64_t subtract_reference(Columns* c, uint8_t reference, uint64_t 
     if reference == R_PAGE:
         return (value & ~<uint64_t>4095) - (P & ~<uint64_t>4095)
     if reference == R_GP:
-        return value - c.image.gp
+        return value - c.image.gp - f.gp_shift
     return value - (c.image.got & ~<uint64_t>4095)
 
 
@@ -251,13 +268,14 @@ cdef inline void relocate_place(Place* p, uint8_t verdict) noexcept nogil:
     cdef Columns* c = p.c
     cdef const Rela* r = &p.frag.relocs[p.index]
     cdef const RelocType* t = &p.ops.types[r.r_type]
+    cdef const File* f = &c.files[p.frag.file]
     cdef uint64_t value
     if verdict == V_APPLY:
-        value = quantity_value(c, &c.files[p.frag.file], t, r.r_sym, r.r_addend) + <uint64_t>r.r_addend
-        store_checked(p, t, subtract_reference(c, t.reference, value, p.P))
+        value = quantity_value(c, f, t, r.r_sym, r.r_addend) + <uint64_t>r.r_addend
+        store_checked(p, t, subtract_reference(c, f, t.reference, value, p.P))
     elif verdict == V_DIRECT:
         value = symbol_address(c, &c.files[p.frag.file], r.r_sym, r.r_addend) + <uint64_t>r.r_addend
-        store_checked(p, t, subtract_reference(c, t.reference, value, p.P))
+        store_checked(p, t, subtract_reference(c, f, t.reference, value, p.P))
     elif verdict == V_SKIP:
         return
     elif verdict >= V_ARCH:
@@ -266,7 +284,7 @@ cdef inline void relocate_place(Place* p, uint8_t verdict) noexcept nogil:
         store_field(c, p.ops, t, p.loc, 0)
     elif verdict == V_THUNK:
         value = thunk_address(c, thunk_ref(c, p.frag_id, p.index).thunk)
-        store_checked(p, t, subtract_reference(c, t.reference, value, p.P))
+        store_checked(p, t, subtract_reference(c, f, t.reference, value, p.P))
     elif verdict == V_TPOFF:
         value = symbol_address(c, &c.files[p.frag.file], r.r_sym, r.r_addend) + <uint64_t>r.r_addend
         store_checked(p, t, value - c.image.tp)

@@ -30,7 +30,9 @@ cdef enum:                   # RelocType.quantity
     Q_TLSDESC = 13           # address of its TLS descriptor
     Q_TLSCALL = 14           # marks the call through a descriptor; writes nothing
     Q_GP = 15                # Image.gp itself; the symbol does not matter
-    Q_COUNT = 16
+    Q_SLOT = 17              # address of the slot that its PLT entry jumps through; of a GOT slot when it has no entry
+    Q_GOTDTP = 18            # address of the GOT slot with its DTP offset
+    Q_COUNT = 19
 
 cdef enum:                   # RelocType.reference
     R_NONE = 0               # nothing
@@ -101,6 +103,7 @@ cdef enum:                   # what scan asks of Ops.choose_relaxation
     RELAX_WEAK = 12          # Q_S, Q_L: the symbol is undefined weak and 0; how a distance to it is written
     RELAX_DESC = 14          # no relaxation: the descriptor stays; how it and the call through it are written
     RELAX_FORM = 13          # Q_S, Q_L that apply will compute: the target writes them in a way of its own
+    RELAX_CALL = 15          # Q_SLOT: the symbol is here, so that a call need not read its slot
 
 cdef enum:                   # PltStyle.push_offset
     PUSH_HEADER = 0xffffffff # the unresolved slot holds the address of the header
@@ -164,6 +167,8 @@ cdef struct PltStyle:        # one way to write PLTs; sizes in bytes
     uint32_t entry_size      # of an entry in the section that calls use (.plt, or .plt.sec when split)
     uint32_t lazy_size       # of a lazy half; 0 when entries are not split (IBT splits them)
     uint32_t got_size        # of an entry that only jumps through its slot (.plt.got, IFUNCs)
+    uint32_t lazy_limit      # lazy halves from this one on
+    uint32_t lazy_more       # are so many bytes longer; 0: all are alike
     uint32_t push_offset     # the unresolved slot holds the address of its lazy code: entry (or lazy half) + this
     uint32_t align           # of the sections
     uint32_t canonical_size  # of what a canonical PLT entry has in front of the code that calls use; 0: nothing
@@ -187,9 +192,10 @@ cdef struct Ops:
     uint32_t gotplt_is_plt   # 1: .got.plt belongs to the PLT alone, and is empty without entries
     uint32_t weak_words      # 1: words of programs with an undefined weak symbol ask the run-time linker
     uint32_t no_plt_got      # 1: a called symbol with a GOT slot has an ordinary PLT entry all the same
-    uint32_t tlsdesc_size    # bytes of a TLS descriptor
+    uint32_t tlsdesc_size    # bytes of a TLS descriptor; of a slot with a DTP offset
     uint32_t code_bits       # bits of a function symbol's value that are no part of its address
     uint32_t desc_argument   # byte offset in it of the word that has the addend in REL outputs
+    uint32_t pair_relocated  # 1: in shared objects the run-time linker sets both words of every module/offset pair
     uint32_t dyn_symbolic    # dynamic relocation numbers: S + A in a word
     uint32_t dyn_relative    # load address + addend, in a word
     uint32_t dyn_glob_dat    # S into a GOT slot
@@ -215,8 +221,12 @@ cdef struct Ops:
     # Address fixed point: the kind of thunk, 1.., that a branch needs, 0 for none. `landing` receives the kind of a
     # second thunk, near the target, that the first one has to go through, or 0. NULL: the target has none.
     uint32_t (*choose_thunk)(const Columns* c, const Branch* b, uint32_t* landing) noexcept nogil
-    # Writes the thunk of a kind at `address`; `target` is where it leads.
-    void (*write_thunk)(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil
+    # Writes the thunk of a kind at `address`; `target` is where it leads. `c` and `thunk` tell targets the rest.
+    void (*write_thunk)(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap, Columns* c,
+                        const Thunk* thunk) noexcept nogil
+    # Address fixed point: the code that a branch to byte `value` of a fragment really goes to (function descriptors);
+    # changes both. NULL: that byte itself.
+    void (*find_code)(const Columns* c, uint32_t* frag, uint64_t* value) noexcept nogil
     # The symbol of a thunk; addresses are final. NULL: thunks have none.
     void (*name_thunk)(const Columns* c, const Thunk* t, ThunkName* name) noexcept nogil
     # Errata, in the address fixed point: the kind of veneer that the first bad sequence at or behind byte `at` of the

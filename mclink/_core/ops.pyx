@@ -59,6 +59,7 @@ cdef class OpsTable:
         elif name == "tlsdesc_size": o.tlsdesc_size = value
         elif name == "code_bits": o.code_bits = value
         elif name == "desc_argument": o.desc_argument = value
+        elif name == "pair_relocated": o.pair_relocated = value
         elif name == "dyn_symbolic": o.dyn_symbolic = value
         elif name == "dyn_relative": o.dyn_relative = value
         elif name == "dyn_glob_dat": o.dyn_glob_dat = value

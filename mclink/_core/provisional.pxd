@@ -43,6 +43,8 @@ cdef inline void find_target(const Columns* c, const uint64_t* outputs, const Fi
     if target == 0:
         b.target = value + <uint64_t>r.r_addend
         return
+    if (<const Ops*>c.ops).find_code != NULL:
+        (<const Ops*>c.ops).find_code(c, &target, &value)
     b.target = now(c, outputs, target, value) + <uint64_t>r.r_addend
     offset = value + <uint64_t>r.r_addend
     if c.frags[target].data != NULL and c.frags[target].size >= 4 and offset <= c.frags[target].size - 4:

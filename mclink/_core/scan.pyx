@@ -312,6 +312,9 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
             return dynamic_verdict(s, x, V_DYNAMIC_TPOFF)
         report(s, x, FAULT_NEEDS_PIC, 0)
         return V_SKIP
+    if q == Q_GOTDTP:
+        need(s, x, NEED_TLSDESC)
+        return V_APPLY
     # TLSDESC and the call through it.
     if executable and x.t.flags & TYPE_RELAX:
         verdict = relax(s, x, verdicts, RELAX_DESC_IE if imported else RELAX_DESC_LE)
@@ -381,7 +384,22 @@ cdef uint8_t decide(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
     if q == Q_GP:
         atomic_or32(&s.c.needs, NEEDS_GOT_BASE)
         return dynamic_verdict(s, x, V_RELATIVE) if x.t.flags & TYPE_WORD and s.c.pic else V_APPLY
+    if q == Q_SLOT:
+        return decide_slot(s, x, verdicts)
     return decide_tls(s, x, verdicts)
+
+
+cdef uint8_t decide_slot(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
+    """Q_SLOT: a slot for a call that does without a PLT entry's code."""
+    cdef uint8_t verdict
+    if x.kind <= G_ABSOLUTE:
+        verdict = relax(s, x, verdicts, RELAX_CALL)
+        if verdict != 0:
+            return verdict
+        need(s, x, NEED_GOT)
+    else:
+        need(s, x, NEED_PLT)
+    return V_SKIP if x.t.size == 0 else V_APPLY
 
 
 cdef bint may_refer_to_dropped(const File* f, uint32_t shndx) noexcept nogil:

@@ -148,8 +148,18 @@ cdef int slot_words(Columns* c, const Aux* a, Word* out) noexcept nogil:
             else:
                 # The main program is module 1.
                 add_word(out, &n, SPECIAL_GOT, a.tlsgd, 1, WORD_PLAIN, 0, 0, 0)
-            add_word(out, &n, SPECIAL_GOT, a.tlsgd + word, S - c.image.dtp, WORD_PLAIN, 0, 0, 0)
-    if a.tlsdesc >= 0:
+            if ops.pair_relocated and c.shared_output:
+                value = S - c.image.tls_start
+                add_word(out, &n, SPECIAL_GOT, a.tlsgd + word, 0, WORD_DYNAMIC, ops.dyn_dtpoff, 0, value)
+            else:
+                add_word(out, &n, SPECIAL_GOT, a.tlsgd + word, S - c.image.dtp, WORD_PLAIN, 0, 0, 0)
+    if a.tlsdesc >= 0 and ops.dyn_tlsdesc == 0:
+        # A target without descriptors: a DTP offset.
+        if imported:
+            add_word(out, &n, SPECIAL_GOT, a.tlsdesc, 0, WORD_DYNAMIC, ops.dyn_dtpoff, a.dynsym, 0)
+        else:
+            add_word(out, &n, SPECIAL_GOT, a.tlsdesc, S - c.image.dtp, WORD_PLAIN, 0, 0, 0)
+    elif a.tlsdesc >= 0:
         if imported:
             add_word(out, &n, SPECIAL_GOT, a.tlsdesc, 0, WORD_DYNAMIC, ops.dyn_tlsdesc, a.dynsym, 0)
         else:
@@ -334,6 +344,8 @@ cdef void place_plt(Columns* c, Aux* a, uint32_t* nplt, uint32_t* niplt) noexcep
             section.size = style.header_size
         a.plt_lazy = <int32_t>section.size
         section.size += style.lazy_size
+        if nplt[0] >= style.lazy_limit:
+            section.size += style.lazy_more
     else:
         if section.size == 0:
             section.size = style.header_size

@@ -89,6 +89,9 @@ cdef struct File:            # an object, archive member or shared object
     const uint16_t* versyms  # DSO: [nsyms] version indices (host order) or NULL
     uint8_t* local_needs     # [first_global] needs bits of local symbols; NULL until one needs something
     uint32_t* local_aux      # [first_global] aux row of local symbols; NULL when no local needs one
+    uint64_t gp_shift        # what GP of this file is beyond Image.gp: several TOCs or GOTs
+    uint32_t toc             # its TOC, 0 the first
+    int32_t tlsld            # byte offset in .got of the TLS LD pair of its TOC, when that is not the first
     uint32_t first_eh        # first row of EhInput of this file, 0 for none
     uint32_t n_eh            # number of EhInput rows
     uint8_t* verdicts        # arena of its fragments' verdicts; freed with the file
@@ -220,6 +223,8 @@ cdef struct Aux:             # a symbol with linker-made entries or a .dynsym en
     uint32_t dynstr          # offset of the name in .dynstr
     uint32_t reladyn         # first index of its own relocations in .rela.dyn (GOT, TLS, copy)
     uint32_t relaplt         # index of its relocation in .rela.plt
+    uint32_t toc             # the TOC that `got` and the slots behind it belong to (File.toc)
+    uint32_t more            # row of the same symbol with slots for another TOC, 0 none
 
 cdef enum:                   # fragments of file 1 that C code must find: Columns.special[...]
     SPECIAL_NONE = 0
@@ -380,6 +385,7 @@ cdef enum:                   # bits of Columns.needs: what the whole output need
     NEEDS_TLSLD = 2          # a module/offset pair for local-dynamic TLS
     NEEDS_TEXTREL = 4        # a dynamic relocation in a section without SHF_WRITE
     NEEDS_STATIC_TLS = 8     # a shared object with initial-exec TLS: DF_STATIC_TLS
+    NEEDS_ARCH = 65536       # this bit and those above it belong to the target's module
 
 cdef struct Columns:
     File* files              # [nfiles]

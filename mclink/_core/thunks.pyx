@@ -241,7 +241,8 @@ cdef class Thunks:
     cdef bint leads_to(self, uint32_t row, const File* f, const Branch* b, uint32_t kind) noexcept nogil:
         cdef const Thunk* t = &self.c.thunks[row]
         cdef uint32_t gid = symbol_gid(f, b.r.r_sym)
-        if t.gid != gid or t.kind != kind or t.addend != b.r.r_addend or t.plt != b.plt:
+        if t.gid != gid or t.kind != kind or t.addend != b.r.r_addend or t.plt != b.plt \
+                or self.c.files[t.file].toc != f.toc:
             return False
         return gid != 0 or (t.sym == b.r.r_sym and &self.c.files[t.file] == f)
 
@@ -436,4 +437,4 @@ def write(Tables tables not None, uint32_t output, uint64_t address, size_t out)
                 target = plt_address(c, aux) + <uint64_t>t.addend
             else:
                 target = symbol_address(c, f, t.sym, t.addend) + <uint64_t>t.addend
-            ops.write_thunk(<uint8_t*>out + (at - address), t.kind, at, target, c.swap)
+            ops.write_thunk(<uint8_t*>out + (at - address), t.kind, at, target, c.swap, c, t)

@@ -99,9 +99,20 @@ class Resolver:
         """Parses and joins some files; the members that they want next."""
         parse.parse_files(self.tables, wave)
         wanted = join.join_files(self.tables, wave)
+        self.move_names(wave)
         if self.wrapped:
             wanted = sorted(set(wanted) | set(walk.rewrite_wrapped(self.tables, wave, self.wrapped)))
         return wanted
+
+    def move_names(self, wave):
+        """References to a name become references to the better one that a shared object has, where the target says so."""
+        moves = getattr(self.link.target.data, "better_names", None)
+        for plain, better in moves(self.link) if moves is not None else ():
+            pair = join.intern(self.tables, plain), join.intern(self.tables, better)
+            if pair not in self.wrapped and any(walk.shared_symbols_named(self.tables, item.input.file, pair[1])
+                                                for item in each_item(self.link.sequence) if item.kind == "shared"):
+                self.wrapped.append(pair)
+                symbols.add_flags(self.tables, pair[0], G_WRAP)
 
     def open_members(self, row, members):
         """Reads the headers of archive members; a thin archive's are opened where they lie."""

@@ -53,7 +53,8 @@ FAMILIES = {
     "gd_ha": 5, "gd_lo": 6, "gd_16": 7, "gd_34": 8, "gd_mark": 9,
     "ld_ha": 10, "ld_lo": 11, "ld_16": 12, "ld_34": 13, "ld_mark": 14,
     "ie_ha": 15, "ie_lo": 16, "ie_34": 17, "tls_mark": 18,
-    "slot": 19,
+    "toc_ha": 19, "toc_lo": 20, "tp_ha": 21, "tp_lo": 22, "got_ha": 23, "got_lo": 24, "got_34": 25, "prefixed": 26,
+    "plt_ha": 27, "plt_lo": 28, "plt_34": 29, "plt_seq": 30, "plt_call": 31, "plt_call_notoc": 32, "small": 33,
 }
 
 _ANY = FIELDS["w64"][2:]
@@ -107,10 +108,10 @@ RELOCS = (
     (11,   "R_PPC64_REL14",             "L + A - P",        "bd14",     "call_14"),
     (12,   "R_PPC64_REL14_BRTAKEN",     "L + A - P",        "bd14_taken", "call_14"),
     (13,   "R_PPC64_REL14_BRNTAKEN",    "L + A - P",        "bd14_not", "call_14"),
-    (14,   "R_PPC64_GOT16",             "G + GOT + A - GP", "s16"),
-    (15,   "R_PPC64_GOT16_LO",          "G + GOT + A - GP", "w16"),
+    (14,   "R_PPC64_GOT16",             "G + GOT + A - GP", "s16",      "small"),
+    (15,   "R_PPC64_GOT16_LO",          "G + GOT + A - GP", "w16",      "got_lo"),
     (16,   "R_PPC64_GOT16_HI",          "G + GOT + A - GP", "hi"),
-    (17,   "R_PPC64_GOT16_HA",          "G + GOT + A - GP", "ha"),
+    (17,   "R_PPC64_GOT16_HA",          "G + GOT + A - GP", "ha",       "got_ha"),
     (19,   "R_PPC64_COPY",              "dynamic",          "none"),
     (20,   "R_PPC64_GLOB_DAT",          "dynamic",          "none"),
     (21,   "R_PPC64_JMP_SLOT",          "dynamic",          "none"),
@@ -118,6 +119,9 @@ RELOCS = (
     (24,   "R_PPC64_UADDR32",           "S + A",            "x32"),
     (25,   "R_PPC64_UADDR16",           "S + A",            "x16"),
     (26,   "R_PPC64_REL32",             "S + A - P",        "s32"),
+    (29,   "R_PPC64_PLT16_LO",          "SLOT + A - GP",    "w16",      "plt_lo"),
+    (30,   "R_PPC64_PLT16_HI",          "SLOT + A - GP",    "hi",       "plt_ha"),
+    (31,   "R_PPC64_PLT16_HA",          "SLOT + A - GP",    "ha",       "plt_ha"),
     (37,   "R_PPC64_REL30",             "S + A - P",        "w30"),
     (38,   "R_PPC64_ADDR64",            "S + A",            "w64"),
     (39,   "R_PPC64_ADDR16_HIGHER",     "S + A",            "higher"),
@@ -126,23 +130,24 @@ RELOCS = (
     (42,   "R_PPC64_ADDR16_HIGHESTA",   "S + A",            "highesta"),
     (43,   "R_PPC64_UADDR64",           "S + A",            "w64"),
     (44,   "R_PPC64_REL64",             "S + A - P",        "w64"),
-    (47,   "R_PPC64_TOC16",             "S + A - GP",       "s16"),
-    (48,   "R_PPC64_TOC16_LO",          "S + A - GP",       "w16"),
+    (47,   "R_PPC64_TOC16",             "S + A - GP",       "s16",      "small"),
+    (48,   "R_PPC64_TOC16_LO",          "S + A - GP",       "w16",      "toc_lo"),
     (49,   "R_PPC64_TOC16_HI",          "S + A - GP",       "hi"),
-    (50,   "R_PPC64_TOC16_HA",          "S + A - GP",       "ha"),
+    (50,   "R_PPC64_TOC16_HA",          "S + A - GP",       "ha",       "toc_ha"),
     (51,   "R_PPC64_TOC",               "GP + A",           "w64"),
     (56,   "R_PPC64_ADDR16_DS",         "S + A",            "ds"),
     (57,   "R_PPC64_ADDR16_LO_DS",      "S + A",            "ds_nc"),
-    (58,   "R_PPC64_GOT16_DS",          "G + GOT + A - GP", "ds"),
-    (59,   "R_PPC64_GOT16_LO_DS",       "G + GOT + A - GP", "ds_nc"),
-    (63,   "R_PPC64_TOC16_DS",          "S + A - GP",       "ds"),
-    (64,   "R_PPC64_TOC16_LO_DS",       "S + A - GP",       "ds_nc"),
+    (58,   "R_PPC64_GOT16_DS",          "G + GOT + A - GP", "ds",       "small"),
+    (59,   "R_PPC64_GOT16_LO_DS",       "G + GOT + A - GP", "ds_nc",    "got_lo"),
+    (60,   "R_PPC64_PLT16_LO_DS",       "SLOT + A - GP",    "ds_nc",    "plt_lo"),
+    (63,   "R_PPC64_TOC16_DS",          "S + A - GP",       "ds",       "small"),
+    (64,   "R_PPC64_TOC16_LO_DS",       "S + A - GP",       "ds_nc",    "toc_lo"),
     (67,   "R_PPC64_TLS",               "TLSCALL",          "none",     "tls_mark"),
     (68,   "R_PPC64_DTPMOD64",          "dynamic",          "none"),
     (69,   "R_PPC64_TPREL16",           "TPOFF + A",        "s16"),
-    (70,   "R_PPC64_TPREL16_LO",        "TPOFF + A",        "w16"),
+    (70,   "R_PPC64_TPREL16_LO",        "TPOFF + A",        "w16",      "tp_lo"),
     (71,   "R_PPC64_TPREL16_HI",        "TPOFF + A",        "hi"),
-    (72,   "R_PPC64_TPREL16_HA",        "TPOFF + A",        "ha"),
+    (72,   "R_PPC64_TPREL16_HA",        "TPOFF + A",        "ha",       "tp_ha"),
     (73,   "R_PPC64_TPREL64",           "TPOFF + A",        "w64"),
     (74,   "R_PPC64_DTPREL16",          "DTPOFF + A",       "s16"),
     (75,   "R_PPC64_DTPREL16_LO",       "DTPOFF + A",       "w16"),
@@ -161,8 +166,12 @@ RELOCS = (
     (88,   "R_PPC64_GOT_TPREL16_LO_DS", "GOTTP + A - GP",   "ds_nc",    "ie_lo"),
     (89,   "R_PPC64_GOT_TPREL16_HI",    "GOTTP + A - GP",   "hi",       "ie_ha"),
     (90,   "R_PPC64_GOT_TPREL16_HA",    "GOTTP + A - GP",   "ha",       "ie_ha"),
+    (91,   "R_PPC64_GOT_DTPREL16_DS",   "GOTDTP + A - GP",  "ds",       "small"),
+    (92,   "R_PPC64_GOT_DTPREL16_LO_DS", "GOTDTP + A - GP", "ds_nc"),
+    (93,   "R_PPC64_GOT_DTPREL16_HI",   "GOTDTP + A - GP",  "hi"),
+    (94,   "R_PPC64_GOT_DTPREL16_HA",   "GOTDTP + A - GP",  "ha"),
     (95,   "R_PPC64_TPREL16_DS",        "TPOFF + A",        "ds"),
-    (96,   "R_PPC64_TPREL16_LO_DS",     "TPOFF + A",        "ds_nc"),
+    (96,   "R_PPC64_TPREL16_LO_DS",     "TPOFF + A",        "ds_nc",    "tp_lo"),
     (97,   "R_PPC64_TPREL16_HIGHER",    "TPOFF + A",        "higher"),
     (98,   "R_PPC64_TPREL16_HIGHERA",   "TPOFF + A",        "highera"),
     (99,   "R_PPC64_TPREL16_HIGHEST",   "TPOFF + A",        "highest"),
@@ -185,14 +194,20 @@ RELOCS = (
     (116,  "R_PPC64_REL24_NOTOC",       "L + A - P",        "li24",     "call_notoc"),
     (117,  "R_PPC64_ADDR64_LOCAL",      "S + A",            "w64",      "local"),
     (118,  "R_PPC64_ENTRY",             "none",             "none"),
+    (119,  "R_PPC64_PLTSEQ",            "SLOTCALL",         "none",     "plt_seq"),
+    (120,  "R_PPC64_PLTCALL",           "SLOTCALL",         "none",     "plt_call"),
+    (121,  "R_PPC64_PLTSEQ_NOTOC",      "SLOTCALL",         "none",     "plt_seq"),
+    (122,  "R_PPC64_PLTCALL_NOTOC",     "SLOTCALL",         "none",     "plt_call_notoc"),
     (123,  "R_PPC64_PCREL_OPT",         "none",             "none"),
     (124,  "R_PPC64_REL24_P9NOTOC",     "L + A - P",        "li24",     "call_notoc"),
     (128,  "R_PPC64_D34",               "S + A",            "d34"),
     (129,  "R_PPC64_D34_LO",            "S + A",            "d34_nc"),
     (130,  "R_PPC64_D34_HI30",          "S + A",            "d34_hi30"),
     (131,  "R_PPC64_D34_HA30",          "S + A",            "d34_ha30"),
-    (132,  "R_PPC64_PCREL34",           "S + A - P",        "d34"),
-    (133,  "R_PPC64_GOT_PCREL34",       "G + GOT + A - P",  "d34"),
+    (132,  "R_PPC64_PCREL34",           "S + A - P",        "d34",      "prefixed"),
+    (133,  "R_PPC64_GOT_PCREL34",       "G + GOT + A - P",  "d34",      "got_34"),
+    (134,  "R_PPC64_PLT_PCREL34",       "SLOT + A - P",     "d34",      "plt_34"),
+    (135,  "R_PPC64_PLT_PCREL34_NOTOC", "SLOT + A - P",     "d34",      "plt_34"),
     (136,  "R_PPC64_ADDR16_HIGHER34",   "S + A",            "higher34"),
     (137,  "R_PPC64_ADDR16_HIGHERA34",  "S + A",            "highera34"),
     (138,  "R_PPC64_ADDR16_HIGHEST34",  "S + A",            "highest34"),
@@ -208,6 +223,7 @@ RELOCS = (
     (148,  "R_PPC64_GOT_TLSGD_PCREL34", "GD + A - P",       "d34",      "gd_34"),
     (149,  "R_PPC64_GOT_TLSLD_PCREL34", "LD + A - P",       "d34",      "ld_34"),
     (150,  "R_PPC64_GOT_TPREL_PCREL34", "GOTTP + A - P",    "d34",      "ie_34"),
+    (151,  "R_PPC64_GOT_DTPREL_PCREL34", "GOTDTP + A - P",  "d34"),
     (240,  "R_PPC64_REL16_HIGH",        "S + A - P",        "hi_nc"),
     (241,  "R_PPC64_REL16_HIGHA",       "S + A - P",        "ha_nc"),
     (242,  "R_PPC64_REL16_HIGHER",      "S + A - P",        "higher"),
@@ -227,6 +243,10 @@ RELOCS = (
 
 SYMBOLIC = (38, 51, 73)     # R_PPC64_ADDR64, TOC and TPREL64, the types that fill a word
 
+# Ops.arch_flags and bits of Columns.needs, as in _core.arch.ppc64
+ARCH_TOC, ARCH_INLINE, ARCH_P10, ARCH_P9 = 1, 2, 4, 8
+NEEDS_THUNKS, NEEDS_PREFIXED, NEEDS_SMALL = 0x10000, 0x20000, 0x40000
+
 CONSTANTS = {
     "word_size": WORD,
     "got_header": GOT_HEADER,
@@ -235,7 +255,8 @@ CONSTANTS = {
     "weak_words": 1,
     "no_plt_got": 1,
     "gotplt_is_plt": 1,
-    "tlsdesc_size": 16,
+    "tlsdesc_size": 8,          # of a DTP offset: there are no descriptors
+    "pair_relocated": 1,
     "dyn_symbolic": 38,
     "dyn_relative": 22,
     "dyn_glob_dat": 20,
@@ -251,6 +272,11 @@ CONSTANTS = {
 
 def choose_plt(link):
     """Number of the PLT style in _core.arch.ppc64: 0 is ELFv2's, 1 ELFv1's, whose slots are descriptors."""
+    options = link.options
+    stubs = options.power10_stubs
+    link.target.ops.set_constant("arch_flags", (ARCH_TOC if options.toc_optimize else 0)
+                                 | (ARCH_INLINE if options.inline_optimize else 0)
+                                 | (ARCH_P10 if stubs == "yes" else ARCH_P9 if stubs == "no" else 0))
     if link.extra["ppc64_abi"] == 1:
         for name, value in (("slot_size", 24), ("got_header", 3)):
             link.target.ops.set_constant(name, value)
@@ -259,6 +285,8 @@ def choose_plt(link):
 
 
 DT_PPC64_GLINK, DT_PPC64_OPT = 0x70000000, 0x70000003
+OPT_TLS, OPT_MULTI_TOC = 1, 2
+TLS_SHORTCUT = b"__tls_get_addr_opt"
 
 
 def merge_inputs(link):
@@ -296,8 +324,8 @@ ARCH_SECTIONS = (make_save_functions,)
 
 
 def dynamic_tags(link):
-    """DT_PPC64_GLINK: 32 bytes in front of the first lazy entry, as the run-time linker wants it. ELFv2's DT_PPC64_OPT
-    says 0: calls of __tls_get_addr expect no short cut."""
+    """DT_PPC64_GLINK: 32 bytes in front of the first lazy entry, as the run-time linker wants it. DT_PPC64_OPT:
+    what calls of __tls_get_addr expect."""
     from mclink import special
     from mclink._core import dynamic
     tags = []
@@ -307,8 +335,9 @@ def dynamic_tags(link):
         def glink():
             return next(row[2] for row in dynamic.specials(link.tables) if row[0] == special.PLT_LAZY) + header - 32
         tags.append((DT_PPC64_GLINK, glink))
-    if link.extra["ppc64_abi"] != 1:
-        tags.append((DT_PPC64_OPT, 0))
+    bits = OPT_TLS if uses_tls_shortcut(link) else 0
+    if bits or link.extra["ppc64_abi"] != 1:
+        tags.append((DT_PPC64_OPT, bits))
     return tags
 
 
@@ -339,7 +368,23 @@ def linker_values(link):
 
 def THUNKS(link):
     """True when branches are looked at however small the image is: numbers of a script or --defsym may be anywhere."""
-    return bool(link.options.defsym or link.script_path is not None)
+    from mclink._core import scan
+    return bool(link.options.defsym or link.script_path is not None or scan.needs(link.tables) & NEEDS_THUNKS
+                or uses_tls_shortcut(link))
+
+
+def better_names(link):
+    """The function that knows pairs whose offset counts from the thread pointer stands for the one that does not."""
+    if link.options.tls_get_addr_optimize is False or link.options.relocatable:
+        return ()
+    return (b"__tls_get_addr", TLS_SHORTCUT),
+
+
+def uses_tls_shortcut(link):
+    """Whether calls of that function are there."""
+    from mclink._core import symbols
+    gid = symbols.lookup(link.tables, TLS_SHORTCUT)
+    return bool(gid) and symbols.is_referenced(link.tables, gid)
 
 
 def ERRATA(link):

@@ -19,6 +19,7 @@ needs; the field says where the bits go and what range is legal. Letters are tho
     TLSDESC  its descriptor               TLSCALL  mark of the call through a descriptor; - P: the call itself
     GOTDOWN  GOT slot with the TP offset counted downwards, TP - S
     none, depends  writes nothing; the second says that the symbol is wanted all the same
+    SLOT  what its PLT entry jumps through    GOTDTP  GOT slot with the DTP offset
     GP  MIPS _gp, PPC64 .TOC.             Page(x)  x & ~4095       Low(x)  bits inside a page
 
 The numbers below are those of mclink/_core/ops.pxd; tests/unit/test_reloc_table.py holds them equal.
@@ -26,6 +27,7 @@ The numbers below are those of mclink/_core/ops.pxd; tests/unit/test_reloc_table
 
 Q_UNKNOWN, Q_DYNAMIC, Q_NONE, Q_S, Q_L, Q_G, Q_GOT, Q_Z = range(8)
 Q_GD, Q_LD, Q_DTPOFF, Q_GOTTP, Q_TPOFF, Q_TLSDESC, Q_TLSCALL, Q_GP = range(8, 16)
+Q_SLOT, Q_GOTDTP = 17, 18
 R_NONE, R_P, R_GOT, R_PAGE, R_GP, R_GOT_PAGE, R_LOW = range(7)
 TYPE_WORD, TYPE_TLS, TYPE_BRANCH, TYPE_WRAP32, TYPE_RELAX, TYPE_NO_SYMBOL, TYPE_ANY_SYMBOL, TYPE_DIRECT = (
     1, 2, 4, 8, 16, 32, 64, 128)
@@ -77,6 +79,11 @@ FORMULAS = {
     "Page(GOTTP + A) - Page(P)": (Q_GOTTP, R_PAGE, TYPE_TLS),
     "Low(GOTTP + A)": (Q_GOTTP, R_LOW, TYPE_TLS),
     "TPOFF + A": (Q_TPOFF, R_NONE, TYPE_TLS),
+    "SLOT + A - P": (Q_SLOT, R_P, 0),
+    "SLOT + A - GP": (Q_SLOT, R_GP, 0),
+    "SLOTCALL": (Q_SLOT, R_NONE, 0),
+    "GOTDTP + A - GP": (Q_GOTDTP, R_GP, TYPE_TLS),
+    "GOTDTP + A - P": (Q_GOTDTP, R_P, TYPE_TLS),
     "TLSDESC + A": (Q_TLSDESC, R_NONE, TYPE_TLS),
     "TLSDESC + A - P": (Q_TLSDESC, R_P, TYPE_TLS),
     "TLSDESC + A - GOT": (Q_TLSDESC, R_GOT, TYPE_TLS),

@@ -576,7 +576,8 @@ cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing)
     return THUNK_LONG if c.pic else THUNK_ABSOLUTE
 
 
-cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
+cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap, Columns* c,
+                      const Thunk* thunk) noexcept nogil:
     if kind == THUNK_SHORT:
         put(out, I_ADRP | adr_bits(<int64_t>page_distance(target, address) >> 12) | 16)
         put(out + 4, I_ADD | ((<uint32_t>target & 0xfff) << 10) | (16 << 5) | 16)

@@ -237,7 +237,7 @@ cdef inline uint32_t group_number(uint32_t type) noexcept nogil:
 cdef void apply_group(Place* p, const Rela* r, const RelocType* t, uint8_t verdict) noexcept nogil:
     cdef Columns* c = p.c
     cdef uint64_t full = quantity_value(c, &c.files[p.frag.file], t, r.r_sym, r.r_addend) + <uint64_t>r.r_addend
-    cdef int64_t value = <int32_t><uint32_t>subtract_reference(c, t.reference, full, p.P)
+    cdef int64_t value = <int32_t><uint32_t>subtract_reference(c, &c.files[p.frag.file], t.reference, full, p.P)
     cdef uint32_t rest = <uint32_t>(-value if value < 0 else value)
     cdef uint32_t n = group_number(r.r_type)
     cdef uint32_t piece = 0, i
@@ -277,7 +277,7 @@ cdef void apply_noi(Place* p, const Rela* r, const RelocType* t) noexcept nogil:
     cdef uint64_t S = symbol_address(c, f, r.r_sym, r.r_addend)
     if branch_state(c, f, r.r_sym, S) == STATE_THUMB:
         S &= ~<uint64_t>1
-    store_checked(p, t, subtract_reference(c, t.reference, S + <uint64_t>r.r_addend, p.P))
+    store_checked(p, t, subtract_reference(c, f, t.reference, S + <uint64_t>r.r_addend, p.P))
 
 
 cdef int64_t desc_bias(const uint8_t* code, uint64_t offset, bint thumb, bint swap) noexcept nogil:
@@ -459,11 +459,13 @@ cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing)
     return choose_veneer(c, arch, thumb, STATE_ARM if b.plt else state)
 
 
-cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
+cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap, Columns* c,
+                      const Thunk* thunk) noexcept nogil:
     write_veneer(out, kind, address, target, swap, swap)
 
 
-cdef void write_thunk_be8(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
+cdef void write_thunk_be8(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap, Columns* c,
+                      const Thunk* thunk) noexcept nogil:
     write_veneer(out, kind, address, target, False, swap)
 
 

@@ -6,215 +6,26 @@ in bits 21..25, ra in bits 16..20, the immediate in the low half. Relocations of
 the instruction begins at the multiple of 4 at or in front of it. What is relaxed is one instruction at a time: the
 ABI's markers (TLS, TLSGD, TLSLD) say which instructions belong together.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
-from libc.string cimport strcmp
-from mclink._core.bytes cimport load16, load32, store16, store32, store64
-from mclink._core.elf cimport Rela, Sym, SHF_EXECINSTR
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
+from libc.string cimport memcmp, strcmp
+from mclink._core.arch.ppc64_fields cimport *
+from mclink._core.arch.ppc64_stubs cimport *
+from mclink._core.arch.ppc64_symbols cimport *
+from mclink._core.bytes cimport load64
+from mclink._core.elf cimport Rela, Sym, SHF_EXECINSTR, STT_GNU_IFUNC
 from mclink._core.fault cimport FAULT_BAD_INSTRUCTION, FAULT_OVERFLOW, FAULT_RELOC_ARCH
-from mclink._core.formula cimport (fault_value, plt_address, slot_address, store_checked, subtract_reference,
+from mclink._core.formula cimport (fault_value, got_aux, plt_address, quantity_value, slot_address, store_checked,
                                    symbol_address, symbol_aux, symbol_gid, thunk_address)
 from mclink._core.ops cimport *
+from mclink._core.parallel cimport atomic_or32
 from mclink._core.tables cimport *
-
-cdef enum:                   # RelocType.relax; keep in step with mclink.target.ppc64.FAMILIES
-    FAMILY_CALL = 1
-    FAMILY_CALL_NOTOC = 2
-    FAMILY_LOCAL = 3
-    FAMILY_CALL_14 = 4
-    FAMILY_GD_HA = 5
-    FAMILY_GD_LO = 6
-    FAMILY_GD_16 = 7
-    FAMILY_GD_34 = 8
-    FAMILY_GD_MARK = 9
-    FAMILY_LD_HA = 10
-    FAMILY_LD_LO = 11
-    FAMILY_LD_16 = 12
-    FAMILY_LD_34 = 13
-    FAMILY_LD_MARK = 14
-    FAMILY_IE_HA = 15
-    FAMILY_IE_LO = 16
-    FAMILY_IE_34 = 17
-    FAMILY_TLS_MARK = 18
-
-cdef enum:                   # verdicts
-    A_CALL = 16              # branch to the local entry, or to a stub that saves r2; the NOP behind it brings r2 back
-    A_CALL_NOTOC = 17        # branch of code without a TOC pointer
-    A_NOP = 18
-    A_LOCAL = 19             # address of the local entry
-    A_TP_HA = 20             # addis rt, r13, tprel@ha
-    A_IE_HA = 21             # the instruction stays, and its immediate is that of the slot of the TP offset
-    A_IE_LO = 22             # addi -> ld from the slot of the TP offset
-    A_MARK_LO = 23           # bl __tls_get_addr -> addi r3, r3, tprel@l
-    A_MARK_ADD = 24          # bl __tls_get_addr -> add r3, r3, r13
-    A_MARK_NOP = 25          # bl __tls_get_addr -> nop
-    A_LD_HA = 26             # addis rt, r13, 0
-    A_LD_MARK = 27           # bl __tls_get_addr -> addi r3, r3, 0x1000: what DTP offsets count from
-    A_TLS_LO = 28            # X-form with r13 -> D-form with tprel@l
-    A_TLS_ZERO = 29          # the same behind a prefixed instruction that has added all: displacement 0
-    A_TP_34 = 30             # paddi rt, r13, tprel
-    A_LD_34 = 31             # paddi rt, r13, 0x1000
-    A_IE_34 = 32             # pld rt from the slot of the TP offset
-    A_BAD = 33               # the instructions are not those of the sequence
-    A_THUNK = 34             # A_CALL that goes to a thunk
-
-cdef enum:                   # relocation numbers
-    R_REL24 = 10
-    R_ADDR64 = 38
-    R_TPREL16_LO = 70
-    R_TPREL16_HA = 72
-    R_GOT_TPREL16_LO_DS = 88
-    R_GOT_TPREL16_HA = 90
-    R_REL24_NOTOC = 116
-    R_REL24_P9NOTOC = 124
-
-cdef enum:                   # instructions, with zeros in their operands
-    I_NOP = 0x60000000
-    I_CROR_15 = 0x4def7b82   # cror 15,15,15 and cror 31,31,31: NOPs of old code behind calls
-    I_CROR_31 = 0x4ffffb82
-    I_BL = 0x48000001
-    I_ADDIS_R13 = 0x3c0d0000
-    I_ADDI_R3_R3 = 0x38630000
-    I_ADD_R3_R3_R13 = 0x7c636a14
-    I_LD = 0xe8000000
-    I_ADDIS_R12_R2 = 0x3d820000
-    I_ADDIS_R12_R12 = 0x3d8c0000
-    I_LD_R12_R12 = 0xe98c0000
-    I_MTCTR_R12 = 0x7d8903a6
-    I_BCTR = 0x4e800420
-    P_PADDI = 0x06000000     # prefixes
-    P_PLD_R = 0x04100000     # 8LS:D, relative to the instruction
 
 cdef enum:
     LD_BIAS = 0x1000         # DTP base - TP, the same in every module's static block
-    V2_HEADER = 64
-    V1_HEADER = 64
     FAULT_NO_NOP = 64 + 48   # call through a stub without room for the load of r2; FAULTS of mclink.diag
 
 
-# ---- fields
-
-cdef inline uint32_t get(const uint8_t* p, bint swap) noexcept nogil:
-    return load32(p, swap)
-
-
-cdef inline void put(uint8_t* p, uint32_t instruction, bint swap) noexcept nogil:
-    store32(p, instruction, swap)
-
-
-cdef inline uint32_t ha(uint64_t value) noexcept nogil:
-    return <uint32_t>((value + 0x8000) >> 16) & 0xffff
-
-
-cdef inline uint32_t lo(uint64_t value) noexcept nogil:
-    return <uint32_t>value & 0xffff
-
-
-cdef void write_hi(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, <uint16_t>(value >> 16), swap)
-
-
-cdef void write_ha(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, <uint16_t>((value + 0x8000) >> 16), swap)
-
-
-cdef void write_ds(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, (load16(p, swap) & 3) | (<uint16_t>value & 0xfffc), swap)
-
-
-cdef void write_higher(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, <uint16_t>(value >> 32), swap)
-
-
-cdef void write_highera(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, <uint16_t>((<uint64_t>value + 0x8000) >> 32), swap)
-
-
-cdef void write_highest(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, <uint16_t>(value >> 48), swap)
-
-
-cdef void write_highesta(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, <uint16_t>((<uint64_t>value + 0x8000) >> 48), swap)
-
-
-cdef void write_higher34(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, <uint16_t>(value >> 34), swap)
-
-
-cdef void write_highera34(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, <uint16_t>((<uint64_t>value + (<uint64_t>1 << 33)) >> 34), swap)
-
-
-cdef void write_highest34(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, <uint16_t>(value >> 50), swap)
-
-
-cdef void write_highesta34(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    store16(p, <uint16_t>((<uint64_t>value + (<uint64_t>1 << 33)) >> 50), swap)
-
-
-cdef void write_li24(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    put(p, (get(p, swap) & ~<uint32_t>0x3fffffc) | (<uint32_t>value & 0x3fffffc), swap)
-
-
-cdef void write_bd14(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    put(p, (get(p, swap) & ~<uint32_t>0xfffc) | (<uint32_t>value & 0xfffc), swap)
-
-
-cdef inline void put_hinted(uint8_t* p, int64_t value, bint taken, bint swap) noexcept nogil:
-    """A conditional branch with its "at" hint: of BO = 0b001at in bits 21..25, or of 0b1a00t for branches on CTR."""
-    cdef uint32_t instruction = (get(p, swap) & ~<uint32_t>0xfffc) | (<uint32_t>value & 0xfffc)
-    cdef uint32_t bo = instruction & ((<uint32_t>0x14) << 21)
-    instruction &= ~(<uint32_t>1 << 21)
-    if taken:
-        instruction |= <uint32_t>1 << 21
-    if bo == (<uint32_t>0x4 << 21):
-        instruction |= <uint32_t>2 << 21
-    elif bo == (<uint32_t>0x10 << 21):
-        instruction |= <uint32_t>8 << 21
-    put(p, instruction, swap)
-
-
-cdef void write_bd14_taken(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    put_hinted(p, value, True, swap)
-
-
-cdef void write_bd14_not(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    put_hinted(p, value, False, swap)
-
-
-cdef void write_dx16a(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    """d0 in bits 6..15, d1 in bits 16..20, d2 in bit 0."""
-    cdef uint32_t d = ha(<uint64_t>value)
-    put(p, (get(p, swap) & ~<uint32_t>0x1fffc1) | (d & 0xffc1) | ((d & 0x3e) << 15), swap)
-
-
-cdef inline void put_34(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    put(p, (get(p, swap) & ~<uint32_t>0x3ffff) | (<uint32_t>(value >> 16) & 0x3ffff), swap)
-    put(p + 4, (get(p + 4, swap) & ~<uint32_t>0xffff) | lo(<uint64_t>value), swap)
-
-
-cdef void write_d34(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    put_34(p, value, swap)
-
-
-cdef void write_d34_hi30(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    put_34(p, value >> 34, swap)
-
-
-cdef void write_d34_ha30(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    put_34(p, <int64_t>(<uint64_t>value + (<uint64_t>1 << 33)) >> 34, swap)
-
-
-cdef void write_w30(uint8_t* p, int64_t value, bint swap) noexcept nogil:
-    put(p, (get(p, swap) & 3) | (<uint32_t>value & ~<uint32_t>3), swap)
-
-
 # ---- relaxations: may it be done?
-
-cdef inline bint holds(const Fragment* frag, uint64_t offset, uint64_t size) noexcept nogil:
-    return size <= frag.size and offset <= frag.size - size
-
 
 cdef inline const Rela* marked_call(const Fragment* frag, uint32_t index) noexcept nogil:
     """The relocation of the call of __tls_get_addr that marker `index` stands on, NULL when there is none."""
@@ -240,6 +51,176 @@ cdef uint8_t choose_mark(const Fragment* frag, uint32_t index, uint8_t family, b
     return A_MARK_LO if family == FAMILY_GD_MARK else A_LD_MARK
 
 
+cdef inline bint is_short_form(uint32_t x) noexcept nogil:
+    """True for instructions with a 16-bit displacement that leave their base alone."""
+    cdef uint32_t opcode = x >> 26
+    if opcode == 14 or opcode == 57 or opcode == 61:   # addi; lxsd, lxssp; lxv, stxv, stxsd, stxssp
+        return True
+    if opcode == 58 or opcode == 62:                   # ld, lwa; std
+        return (x & 3) != 1 and not (opcode == 62 and x & 3)
+    # lwz .. stfd; odd numbers update the base, 46 and 47 are lmw and stmw
+    return 32 <= opcode <= 54 and not opcode & 1 and opcode != 46
+
+
+cdef inline bint is_base(const Columns* c, const Fragment* frag, uint64_t offset, uint32_t register) noexcept nogil:
+    """True for addis rt, register, x."""
+    return (instruction_at(c, frag, offset) & 0xfc1f0000U) == (0x3c000000 | (register << 16))
+
+
+cdef uint8_t choose_word(const Columns* c, const Fragment* frag, const Rela* r, bint high) noexcept nogil:
+    """For an access to a word of .toc that holds an address of this image: the address itself. The word stays."""
+    cdef const File* f = &c.files[frag.file]
+    cdef const Rela* word = toc_word(c, f, r)
+    cdef uint32_t gid, target
+    if word == NULL:
+        return 0
+    gid = symbol_gid(f, word.r_sym)
+    if gid != 0:
+        if (c.gflags[gid] & (G_KIND_MASK | G_IFUNC | G_SCRIPT | G_TLS)) != G_LOCAL:
+            return 0
+        target = c.globals[gid].frag
+    else:
+        if (f.syms[word.r_sym].st_info & 15) == STT_GNU_IFUNC:
+            return 0
+        target = sym_frag(<Columns*>c, f, word.r_sym)
+    if target == 0 or (c.frag_state[target] & (STATE_LIVE | STATE_FOLDED | STATE_SCRIPT_DISCARD)) == 0 \
+            or c.frag_state[target] & STATE_SCRIPT_DISCARD:
+        return 0
+    return A_VIA_HA if high else A_VIA_LO
+
+
+cdef uint8_t choose_toc(const Columns* c, const Fragment* frag, const Rela* r, uint8_t family, uint32_t register) noexcept nogil:
+    """Both halves of an offset from r2 or r13."""
+    cdef uint32_t x = instruction_at(c, frag, r.r_offset)
+    cdef uint8_t verdict = 0
+    if not (<const Ops*>c.ops).arch_flags & ARCH_TOC:
+        return 0
+    if family == FAMILY_TOC_HA or family == FAMILY_TP_HA or family == FAMILY_GOT_HA:
+        if not is_base(c, frag, r.r_offset, register):
+            return 0
+        if family == FAMILY_TOC_HA:
+            verdict = choose_word(c, frag, r, True)
+        return verdict if verdict else A_NEAR_HA
+    if not is_short_form(x):
+        return 0
+    if family == FAMILY_TOC_LO and x >> 26 == 58 and not x & 3:
+        verdict = choose_word(c, frag, r, False)
+    return verdict if verdict else A_NEAR_LO
+
+
+cdef uint8_t choose_got(const Columns* c, const Fragment* frag, uint32_t index, uint8_t family, bint pair) noexcept nogil:
+    """A load of an address from its slot becomes the address."""
+    cdef const Rela* r = &frag.relocs[index]
+    cdef uint32_t x = instruction_at(c, frag, r.r_offset)
+    if family == FAMILY_GOT_34:
+        if r.r_offset & 3 or not holds(frag, r.r_offset, 8) or (x & 0xfffc0000U) != P_PLD_R \
+                or (instruction_at(c, frag, r.r_offset + 4) & 0xfc1f0000U) != 0xe4000000U:
+            return 0
+        return A_OPT_34 if may_join(c, frag, index) else A_DIRECT_34
+    if not (<const Ops*>c.ops).arch_flags & ARCH_TOC:
+        return 0
+    if family == FAMILY_GOT_HA:
+        return A_DIRECT_HA if is_base(c, frag, r.r_offset, 2) else 0
+    return A_DIRECT_LO if x >> 26 == 58 and not x & 3 else 0
+
+
+cdef bint may_relax_got(const Columns* c, const Fragment* frag) noexcept nogil:
+    """The loads of a section are relaxed all or none, since halves that belong together are not marked."""
+    cdef uint32_t i
+    cdef uint8_t family
+    cdef const Ops* ops = <const Ops*>c.ops
+    for i in range(frag.nrelocs):
+        if frag.relocs[i].r_type >= ops.ntypes:
+            return False
+        family = ops.types[frag.relocs[i].r_type].relax
+        if (family == FAMILY_GOT_HA or family == FAMILY_GOT_LO) and choose_got(c, frag, i, family, False) == 0:
+            return False
+    return True
+
+
+cdef bint may_join(const Columns* c, const Fragment* frag, uint32_t index) noexcept nogil:
+    """True when PCREL_OPT says that the next relocation's instruction may be done by the load of the address."""
+    cdef const Rela* r = &frag.relocs[index]
+    cdef uint64_t at
+    cdef uint32_t access, prefix, suffix
+    if index + 1 >= frag.nrelocs or frag.relocs[index + 1].r_offset != r.r_offset \
+            or frag.relocs[index + 1].r_type != R_PCREL_OPT:
+        return False
+    at = r.r_offset + <uint64_t>frag.relocs[index + 1].r_addend
+    if at & 3 or at < r.r_offset + 8 or not holds(frag, at, 4):
+        return False
+    access = get(frag.data + at, c.swap)
+    if (access >> 16 & 31) != (get(frag.data + r.r_offset + 4, c.swap) >> 21 & 31):
+        return False
+    return prefixed_access(access, &prefix, &suffix)
+
+
+cdef bint prefixed_access(uint32_t x, uint32_t* prefix, uint32_t* suffix) noexcept nogil:
+    """The PC-relative prefixed form of a D-form load or store: True, with displacement 0, when it has one."""
+    cdef uint32_t opcode = x >> 26
+    cdef uint32_t to = 0
+    if opcode in (32, 34, 36, 38, 40, 42, 44, 48, 50, 52, 54):
+        prefix[0] = 0x06100000
+        suffix[0] = x & 0xffe00000U
+        return True
+    if opcode == 58:
+        to = 57 if (x & 3) == 0 else 41 if (x & 3) == 2 else 0            # ld, lwa
+    elif opcode == 62:
+        to = 61 if (x & 3) == 0 else 0                                    # std
+    elif opcode == 57:
+        to = 42 if (x & 3) == 2 else 43 if (x & 3) == 3 else 0            # lxsd, lxssp
+    elif opcode == 61:
+        if (x & 3) == 1:                                                  # lxv, stxv; bit 3 is the register's sixth
+            to = (54 if x & 4 else 50) | (1 if x & 8 else 0)
+        else:
+            to = 46 if (x & 3) == 2 else 47 if (x & 3) == 3 else 0        # stxsd, stxssp
+    prefix[0] = 0x04100000
+    suffix[0] = (to << 26) | (x & 0x3e00000)
+    return to != 0
+
+
+cdef uint8_t choose_inline(const Columns* c, const Fragment* frag, const Rela* r, uint8_t family) noexcept nogil:
+    """The parts of an inline call of code in this image."""
+    if not (<const Ops*>c.ops).arch_flags & ARCH_INLINE or not holds(frag, r.r_offset & ~<uint64_t>3, 4):
+        return 0
+    if family == FAMILY_PLT_CALL or family == FAMILY_PLT_CALL_NOTOC:
+        if family == FAMILY_PLT_CALL_NOTOC:
+            note(c, NEEDS_THUNKS)
+        return A_JUMP
+    return A_NOP
+
+
+cdef inline void note(const Columns* c, uint32_t bits) noexcept nogil:
+    if (c.needs & bits) != bits:
+        atomic_or32(&(<Columns*>c).needs, bits)
+
+
+cdef uint8_t choose_call(const Columns* c, const Fragment* frag, const Rela* r, uint8_t family) noexcept nogil:
+    cdef const File* f = &c.files[frag.file]
+    cdef uint32_t gid = symbol_gid(f, r.r_sym)
+    if gid != 0 and c.globals[gid].state == SYM_UNDEF and (c.gflags[gid] & G_KIND_MASK) == G_ABSOLUTE:
+        # Undefined, and told not to mind: there is nothing to call.
+        return A_NOP if family == FAMILY_CALL or family == FAMILY_CALL_NOTOC else A_CALL
+    if family == FAMILY_CALL_NOTOC or other_of(c, f, r.r_sym) >> 5 == 1:
+        note(c, NEEDS_THUNKS)
+    return A_CALL
+
+
+cdef uint8_t choose_form(const Columns* c, const Fragment* frag, const Rela* r, uint8_t family) noexcept nogil:
+    """RELAX_FORM: no other symbol stands in for the one that is named."""
+    if family == FAMILY_LOCAL:
+        return A_LOCAL
+    if family == FAMILY_PREFIXED:
+        note(c, NEEDS_PREFIXED)
+        return 0
+    if family == FAMILY_SMALL:
+        note(c, NEEDS_SMALL)
+        return 0
+    if family == FAMILY_TOC_HA or family == FAMILY_TOC_LO:
+        return choose_toc(c, frag, r, family, 2)
+    return choose_call(c, frag, r, family)
+
+
 cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t index, uint32_t wish,
                                uint32_t* skip) noexcept nogil:
     cdef const Rela* r = &frag.relocs[index]
@@ -249,9 +230,21 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
     if wish == RELAX_WEAK:
         return A_NOP if family == FAMILY_CALL or family == FAMILY_CALL_NOTOC else 0
     if wish == RELAX_FORM:
-        if family == FAMILY_LOCAL:
-            return A_LOCAL
-        return A_CALL_NOTOC if family == FAMILY_CALL_NOTOC else A_CALL
+        return choose_form(c, frag, r, family)
+    if wish == RELAX_CALL:
+        return choose_inline(c, frag, r, family)
+    if wish == RELAX_GOT_ADDRESS or wish == RELAX_GOT_SMALL:
+        return choose_got(c, frag, index, family, True)
+    if wish == RELAX_SLOT:
+        if family == FAMILY_SMALL:
+            note(c, NEEDS_SMALL)
+        elif family == FAMILY_GOT_34 or family == FAMILY_IE_34:
+            note(c, NEEDS_PREFIXED)
+        elif family == FAMILY_GOT_HA or family == FAMILY_GOT_LO:
+            return choose_toc(c, frag, r, family, 2)
+        return 0
+    if wish == RELAX_TPOFF:
+        return choose_toc(c, frag, r, family, 13) if family == FAMILY_TP_HA or family == FAMILY_TP_LO else 0
     if wish == RELAX_GD_LE or wish == RELAX_GD_IE:
         if family == FAMILY_GD_HA:
             return A_NOP if wish == RELAX_GD_LE else A_IE_HA
@@ -280,65 +273,6 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
 
 # ---- calls
 
-cdef inline uint64_t local_entry(uint8_t other) noexcept nogil:
-    """Bytes from the global to the local entry of an ELFv2 function: bits 5..7 of st_other; 0 and 1 mean one entry."""
-    return ((<uint64_t>1 << (other >> 5)) >> 2) << 2
-
-
-cdef inline bint is_opd(const Columns* c, uint32_t frag) noexcept nogil:
-    """True for a section of ELFv1 function descriptors."""
-    cdef const Fragment* row = &c.frags[frag]
-    cdef const File* f
-    if row.sh_flags & SHF_EXECINSTR or frag >= c.first_extra or row.file == INTERNAL_FILE:
-        return False
-    f = &c.files[row.file]
-    return strcmp(f.shstrtab + f.shdrs[frag - f.frag_base].sh_name, b".opd") == 0
-
-
-cdef uint64_t descriptor_code(Columns* c, uint32_t frag, uint64_t offset) noexcept nogil:
-    """Address of the code whose descriptor stands at `offset` of an .opd section; 0 when there is no such one."""
-    cdef const Fragment* opd = &c.frags[frag]
-    cdef uint32_t low = 0, high = opd.nrelocs, middle
-    cdef const Rela* r
-    while low < high:
-        middle = (low + high) >> 1
-        if opd.relocs[middle].r_offset < offset:
-            low = middle + 1
-        else:
-            high = middle
-    while low < opd.nrelocs and opd.relocs[low].r_offset == offset:
-        r = &opd.relocs[low]
-        if r.r_type == R_ADDR64 and r.r_sym < c.files[opd.file].nsyms:
-            return symbol_address(c, &c.files[opd.file], r.r_sym, r.r_addend) + <uint64_t>r.r_addend
-        low += 1
-    return 0
-
-
-cdef uint64_t code_address(Columns* c, const File* f, const Rela* r, bint v1) noexcept nogil:
-    """Where a call inside the image goes: past what sets up the TOC pointer, or through the descriptor."""
-    cdef uint64_t S = symbol_address(c, f, r.r_sym, r.r_addend)
-    cdef uint32_t frag
-    cdef uint64_t value, code
-    cdef uint8_t other
-    cdef const Global* g
-    if r.r_sym >= f.first_global:
-        g = &c.globals[f.gids[r.r_sym - f.first_global]]
-        frag = g.frag
-        value = g.value
-        other = g.other
-    else:
-        frag = sym_frag(c, f, r.r_sym)
-        value = f.syms[r.r_sym].st_value
-        other = f.syms[r.r_sym].st_other
-    if not v1:
-        return S + <uint64_t>r.r_addend + local_entry(other)
-    if frag != 0 and is_opd(c, frag):
-        code = descriptor_code(c, frag, value + <uint64_t>r.r_addend)
-        if code != 0:
-            return code
-    return S + <uint64_t>r.r_addend
-
-
 cdef inline bint may_lack_nop(Place* p) noexcept nogil:
     """.init and .fini are put together from pieces of several files, which need no r2 behind their last call."""
     cdef const File* f = &p.c.files[p.frag.file]
@@ -346,11 +280,12 @@ cdef inline bint may_lack_nop(Place* p) noexcept nogil:
     return strcmp(name, b".init") == 0 or strcmp(name, b".fini") == 0
 
 
-cdef void restore_toc(Place* p, uint32_t load) noexcept nogil:
+cdef void restore_toc(Place* p) noexcept nogil:
     """The NOP behind a call becomes the load of r2. A jump needs none in a program, where all share one r2 and the
     start-up code never returns to a caller in another module."""
     cdef uint64_t offset = p.frag.relocs[p.index].r_offset
     cdef bint swap = p.c.swap
+    cdef uint32_t load = 0xe8410028U if is_v1(p.ops) else 0xe8410018U
     cdef uint32_t next
     if get(p.loc, swap) & 1 and holds(p.frag, offset, 8):
         next = get(p.loc + 4, swap)
@@ -366,30 +301,31 @@ cdef void restore_toc(Place* p, uint32_t load) noexcept nogil:
 
 
 cdef void apply_far_call(Place* p, const Rela* r, const RelocType* t) noexcept nogil:
-    """A call through a thunk, which may lead to a stub that saves r2."""
+    """A call through a thunk, which may save r2 or lead to code that does."""
     cdef Columns* c = p.c
-    if symbol_aux(c, &c.files[p.frag.file], r.r_sym).plt >= 0:
-        restore_toc(p, 0xe8410018)
-    store_checked(p, t, thunk_address(c, thunk_ref(c, p.frag_id, p.index).thunk) - p.P)
+    cdef uint32_t row = thunk_ref(c, p.frag_id, p.index).thunk
+    cdef uint32_t kind = c.thunks[row].kind
+    if kind == THUNK_SAVE or kind == THUNK_TOC or kind == THUNK_PLT:
+        restore_toc(p)
+    store_checked(p, t, thunk_address(c, row) - p.P)
 
 
-cdef void apply_call(Place* p, const Rela* r, const RelocType* t, bint notoc) noexcept nogil:
+cdef void apply_call(Place* p, const Rela* r, const RelocType* t) noexcept nogil:
     cdef Columns* c = p.c
     cdef const File* f = &c.files[p.frag.file]
     cdef const Aux* aux = symbol_aux(c, f, r.r_sym)
-    cdef bint v1 = p.ops.plt.entry == write_v1_entry
     cdef uint64_t target
     if aux.plt >= 0:
-        target = plt_address(c, aux)
-        if notoc:
-            # That entry is found by r12, which such a caller does not set.
-            fault_value(p, FAULT_BAD_INSTRUCTION, 0, 0, 0)
+        if t.relax == FAMILY_CALL_NOTOC:
+            # Those entries use r2; a thunk was out of reach.
+            fault_value(p, FAULT_OVERFLOW, 0, t.low, t.high)
             return
+        target = plt_address(c, aux)
         if aux.needs & NEED_CANONICAL_PLT:
             target += p.ops.plt.canonical_size
-        restore_toc(p, 0xe8410028 if v1 else 0xe8410018)
+        restore_toc(p)
     else:
-        target = code_address(c, f, r, v1)
+        target = code_address(c, f, r.r_sym, r.r_addend, True)
     store_checked(p, t, target - p.P)
 
 
@@ -402,7 +338,7 @@ cdef inline void check(Place* p, uint64_t value, int64_t low, int64_t high) noex
 
 
 cdef inline void check_ha(Place* p, uint64_t value) noexcept nogil:
-    check(p, value, -0x80008000, 0x7fff7fff)
+    check(p, value, -<int64_t>0x80008000, 0x7fff7fff)
 
 
 cdef uint32_t to_d_form(uint32_t x) noexcept nogil:
@@ -456,6 +392,85 @@ cdef void put_prefixed(Place* p, uint32_t prefix, uint32_t suffix, uint64_t valu
     put(p.loc + 4, suffix | lo(value), p.c.swap)
 
 
+cdef void put_near(Place* p, const RelocType* t, uint64_t value, bint high, bint load) noexcept nogil:
+    """Half of an offset from r2 or r13. Where the high half is 0 its instruction is not needed, and the other has that
+    register for its base. load: it loaded the value, and now makes it."""
+    cdef uint8_t* at = p.loc - (p.frag.relocs[p.index].r_offset & 3)
+    cdef bint swap = p.c.swap
+    cdef uint32_t x = get(at, swap)
+    if high:
+        check_ha(p, value)
+        put(at, I_NOP if ha(value) == 0 else (x & ~<uint32_t>0xffff) | ha(value), swap)
+        return
+    if load:
+        x = 0x38000000 | (x & 0x3ff0000)               # addi
+    if ha(value) == 0:
+        x = (x & ~<uint32_t>0x1f0000) | ((13 if t.quantity == Q_TPOFF else 2) << 16)
+    put(at, x, swap)
+    if load:
+        put(at, x | lo(value), swap)
+    else:
+        store_checked(p, t, value)
+
+
+cdef void apply_near(Place* p, const Rela* r, const RelocType* t, uint8_t verdict) noexcept nogil:
+    cdef Columns* c = p.c
+    cdef const File* f = &c.files[p.frag.file]
+    cdef const Rela* word
+    cdef uint64_t value
+    if verdict == A_NEAR_HA or verdict == A_NEAR_LO:
+        value = quantity_value(c, f, t, r.r_sym, r.r_addend) + <uint64_t>r.r_addend
+        if t.quantity != Q_TPOFF:
+            value -= <uint64_t>gp_of(c, f)
+        put_near(p, t, value, verdict == A_NEAR_HA, False)
+        return
+    if verdict == A_DIRECT_HA or verdict == A_DIRECT_LO:
+        value = symbol_address(c, f, r.r_sym, r.r_addend) + <uint64_t>r.r_addend
+    else:
+        word = toc_word(c, f, r)
+        value = symbol_address(c, f, word.r_sym, word.r_addend) + <uint64_t>word.r_addend
+    put_near(p, t, value - <uint64_t>gp_of(c, f), verdict == A_DIRECT_HA or verdict == A_VIA_HA, True)
+
+
+cdef void apply_join(Place* p, uint64_t distance) noexcept nogil:
+    """The load of an address and the access by it, in one."""
+    cdef uint8_t* access = p.loc + <uint64_t>p.frag.relocs[p.index + 1].r_addend
+    cdef uint32_t x = get(access, p.c.swap)
+    cdef uint32_t prefix, suffix
+    prefixed_access(x, &prefix, &suffix)
+    distance += <uint64_t>(<int64_t>((x & 0xffff) ^ 0x8000) - 0x8000) & ~<uint64_t>displacement_flags(x)
+    put_prefixed(p, prefix, suffix, distance)
+    put(access, I_NOP, p.c.swap)
+
+
+cdef inline uint32_t displacement_flags(uint32_t x) noexcept nogil:
+    """The low bits of a displacement's halfword that belong to the instruction."""
+    cdef uint32_t opcode = x >> 26
+    if opcode == 61 and (x & 3) == 1:
+        return 15
+    return 3 if opcode == 57 or opcode == 58 or opcode == 61 or opcode == 62 else 0
+
+
+cdef void apply_jump(Place* p, const Rela* r) noexcept nogil:
+    """An inline call becomes a direct one: r2 is the same behind it, so its load is not needed."""
+    cdef Columns* c = p.c
+    cdef const File* f = &c.files[p.frag.file]
+    cdef uint64_t offset = p.frag.relocs[p.index].r_offset
+    cdef uint32_t gid = symbol_gid(f, r.r_sym)
+    cdef uint32_t next
+    cdef bint notoc = r.r_type == R_PLTCALL_NOTOC
+    cdef uint64_t distance = code_address(c, f, r.r_sym, r.r_addend, not notoc) - p.P
+    if gid != 0 and (c.gflags[gid] & G_KIND_MASK) == G_ABSOLUTE and not c.gflags[gid] & (G_DEF_REGULAR | G_SCRIPT):
+        put(p.loc, I_NOP, c.swap)
+    else:
+        check(p, distance, -0x2000000, 0x1ffffff)
+        put(p.loc, I_BL | (<uint32_t>distance & 0x3fffffc), c.swap)
+    if not notoc and holds(p.frag, offset, 8):
+        next = get(p.loc + 4, c.swap)
+        if next == 0xe8410018U or next == 0xe8410028U:
+            put(p.loc + 4, I_NOP, c.swap)
+
+
 cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     cdef Columns* c = p.c
     cdef const File* f = &c.files[p.frag.file]
@@ -466,17 +481,32 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     cdef uint32_t register
     cdef uint64_t tprel, slot
     cdef uint32_t gid
-    if verdict == A_CALL or verdict == A_CALL_NOTOC:
-        apply_call(p, r, t, verdict == A_CALL_NOTOC)
+    if verdict == A_CALL:
+        apply_call(p, r, t)
         return
     if verdict == A_THUNK:
         apply_far_call(p, r, t)
         return
+    if A_NEAR_HA <= verdict <= A_VIA_LO:
+        apply_near(p, r, t, verdict)
+        return
     if verdict == A_NOP or verdict == A_MARK_NOP:
         put(at, I_NOP, swap)
+        if t.relax == FAMILY_PLT_34:
+            put(at + 4, I_NOP, swap)
         return
     if verdict == A_LOCAL:
-        store_checked(p, t, code_address(c, f, r, False))
+        store_checked(p, t, code_address(c, f, r.r_sym, r.r_addend, True))
+        return
+    if verdict == A_JUMP:
+        apply_jump(p, r)
+        return
+    if verdict == A_DIRECT_34 or verdict == A_OPT_34:
+        slot = symbol_address(c, f, r.r_sym, r.r_addend) + <uint64_t>r.r_addend - p.P
+        if verdict == A_OPT_34:
+            apply_join(p, slot)
+        else:
+            put_prefixed(p, 0x06100000, 0x38000000 | (get(p.loc + 4, swap) & 0x3e00000), slot)
         return
     if verdict == A_MARK_ADD:
         put(at, I_ADD_R3_R3_R13, swap)
@@ -513,11 +543,11 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     if verdict == A_TP_34:
         put_prefixed(p, P_PADDI, 0x380d0000 | (get(p.loc + 4, swap) & 0x3e00000), tprel)
         return
-    slot = slot_address(c, symbol_aux(c, f, r.r_sym).gottp)
+    slot = slot_address(c, got_aux(c, f, r.r_sym).gottp)
     if verdict == A_IE_34:
-        put_prefixed(p, P_PLD_R, <uint32_t>0xe4000000 | (get(p.loc + 4, swap) & 0x3e00000), slot - p.P)
+        put_prefixed(p, P_PLD_R, 0xe4000000U | (get(p.loc + 4, swap) & 0x3e00000), slot - p.P)
         return
-    slot -= c.image.gp
+    slot -= <uint64_t>gp_of(c, f)
     if verdict == A_IE_HA:
         check_ha(p, slot)
         put(at, (get(at, swap) & ~<uint32_t>0xffff) | ha(slot), swap)
@@ -540,120 +570,98 @@ cdef void describe_relaxed(const Rela* r, uint8_t verdict, Rela* out) noexcept n
         out.r_type = 146
     elif verdict == A_IE_34:
         out.r_type = 150
-    elif verdict != A_THUNK and (verdict > A_LOCAL or verdict == A_NOP):
+    elif verdict == A_DIRECT_HA:
+        out.r_type = R_TOC16_HA
+    elif verdict == A_DIRECT_LO:
+        out.r_type = R_TOC16_LO
+    elif verdict == A_DIRECT_34:
+        out.r_type = R_PCREL34
+    elif verdict == A_JUMP:
+        out.r_type = R_REL24
+    elif verdict != A_THUNK and verdict != A_NEAR_HA and verdict != A_NEAR_LO and (verdict > A_LOCAL or verdict == A_NOP):
         out.r_type = 0
-
-
-# ---- call stubs and the lazy half
-
-cdef void write_v2_entry(uint8_t* out, const PltEntry* e) noexcept nogil:
-    """std r2, 24(r1); load of the slot by r2; bctr. e.got is .TOC."""
-    cdef uint64_t offset = e.slot - e.got
-    put(out, 0xf8410018, e.swap)
-    put(out + 4, I_ADDIS_R12_R2 | ha(offset), e.swap)
-    put(out + 8, I_LD_R12_R12 | lo(offset), e.swap)
-    put(out + 12, I_MTCTR_R12, e.swap)
-    put(out + 16, I_BCTR, e.swap)
-
-
-cdef void write_v2_canonical(uint8_t* out, const PltEntry* e) noexcept nogil:
-    """The address of a function of another module: r12 holds it, r2 is the caller's."""
-    cdef uint64_t offset = e.slot - e.address
-    put(out, I_ADDIS_R12_R12 | ha(offset), e.swap)
-    put(out + 4, I_LD_R12_R12 | lo(offset), e.swap)
-    put(out + 8, I_MTCTR_R12, e.swap)
-    put(out + 12, I_BCTR, e.swap)
-
-
-cdef void write_v2_header(uint8_t* out, const PltEntry* e) noexcept nogil:
-    """Distance of .plt; then r0 = index of the entry that r12 is, r11 = link map, jump to the resolver."""
-    store64(out, e.gotplt - (e.address + 16), e.swap)
-    put(out + 8, 0x7c0802a6, e.swap)       # mflr r0
-    put(out + 12, 0x429f0005, e.swap)      # bcl 20, 31, .+4
-    put(out + 16, 0x7d6802a6, e.swap)      # mflr r11
-    put(out + 20, 0xf8410018, e.swap)      # std r2, 24(r1)
-    put(out + 24, 0xe84bfff0, e.swap)      # ld r2, -16(r11)
-    put(out + 28, 0x7c0803a6, e.swap)      # mtlr r0
-    put(out + 32, 0x7d8b6050, e.swap)      # sub r12, r12, r11
-    put(out + 36, 0x7d625a14, e.swap)      # add r11, r2, r11
-    put(out + 40, 0x380cffd0, e.swap)      # addi r0, r12, -48
-    put(out + 44, 0xe98b0000, e.swap)      # ld r12, 0(r11)
-    put(out + 48, 0x7800f082, e.swap)      # srdi r0, r0, 2
-    put(out + 52, I_MTCTR_R12, e.swap)
-    put(out + 56, 0xe96b0008, e.swap)      # ld r11, 8(r11)
-    put(out + 60, I_BCTR, e.swap)
-
-
-cdef void write_v2_lazy(uint8_t* out, const PltEntry* e) noexcept nogil:
-    """b to the header's code."""
-    put(out, 0x48000000 | (<uint32_t>(e.header + 8 - e.address) & 0x3fffffc), e.swap)
-
-
-cdef void write_v1_entry(uint8_t* out, const PltEntry* e) noexcept nogil:
-    """std r2, 40(r1); address of the descriptor; its code, TOC pointer and environment; bctr."""
-    cdef uint64_t offset = e.slot - e.got
-    put(out, 0xf8410028, e.swap)
-    put(out + 4, 0x3d620000 | ha(offset), e.swap)    # addis r11, r2
-    put(out + 8, 0x396b0000 | lo(offset), e.swap)    # addi r11, r11
-    put(out + 12, 0xe98b0000, e.swap)                # ld r12, 0(r11)
-    put(out + 16, 0xe84b0008, e.swap)                # ld r2, 8(r11)
-    put(out + 20, I_MTCTR_R12, e.swap)
-    put(out + 24, 0xe96b0010, e.swap)                # ld r11, 16(r11)
-    put(out + 28, I_BCTR, e.swap)
-
-
-cdef void write_v1_header(uint8_t* out, const PltEntry* e) noexcept nogil:
-    """Distance of .plt; then the resolver's descriptor and the link map. r0 is the entry's index already."""
-    store64(out, e.gotplt - (e.address + 16), e.swap)
-    put(out + 8, 0x7d8802a6, e.swap)       # mflr r12
-    put(out + 12, 0x429f0005, e.swap)      # bcl 20, 31, .+4
-    put(out + 16, 0x7d6802a6, e.swap)      # mflr r11
-    put(out + 20, 0xe84bfff0, e.swap)      # ld r2, -16(r11)
-    put(out + 24, 0x7d8803a6, e.swap)      # mtlr r12
-    put(out + 28, 0x7d625a14, e.swap)      # add r11, r2, r11
-    put(out + 32, 0xe98b0000, e.swap)      # ld r12, 0(r11)
-    put(out + 36, 0xe84b0008, e.swap)      # ld r2, 8(r11)
-    put(out + 40, I_MTCTR_R12, e.swap)
-    put(out + 44, 0xe96b0010, e.swap)      # ld r11, 16(r11)
-    put(out + 48, I_BCTR, e.swap)
-    put(out + 52, I_NOP, e.swap)
-    put(out + 56, I_NOP, e.swap)
-    put(out + 60, I_NOP, e.swap)
-
-
-cdef void write_v1_lazy(uint8_t* out, const PltEntry* e) noexcept nogil:
-    """li r0, index; b to the header's code."""
-    put(out, 0x38000000 | (e.index & 0xffff), e.swap)
-    put(out + 4, 0x48000000 | (<uint32_t>(e.header + 8 - (e.address + 4)) & 0x3fffffc), e.swap)
 
 
 # ---- thunks
 
 cdef enum:
-    THUNK_LONG = 1           # the one kind
     THUNK_SLACK = 256        # the local entry, and the call's part of a PLT entry, lie this far behind b.target at most
 
 
+cdef inline bint has_tls_shortcut(const Columns* c, uint32_t gid) noexcept nogil:
+    """True for the function that knows pairs whose offset counts from the thread pointer."""
+    cdef const Global* g = &c.globals[gid]
+    return gid != 0 and g.name_len == 18 and memcmp(g.name, b"__tls_get_addr_opt", 18) == 0
+
+
 cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing) noexcept nogil:
-    """ELFv2: a thunk for what 26 bits do not reach. Descriptors of ELFv1 do not say here where the code will be."""
+    cdef const Ops* ops = <const Ops*>c.ops
     cdef int64_t distance = <int64_t>(b.target - b.P)
-    if b.r.r_type != R_REL24 or b.r.r_addend != 0 or (<const Ops*>c.ops).plt.entry != write_v2_entry:
+    cdef bint near = b.t.low + THUNK_SLACK <= distance <= b.t.high - THUNK_SLACK
+    cdef bint prefixed
+    cdef uint8_t other
+    if b.r.r_addend != 0 or (b.t.relax != FAMILY_CALL and b.t.relax != FAMILY_CALL_NOTOC):
         return 0
-    return 0 if b.t.low + THUNK_SLACK <= distance <= b.t.high - THUNK_SLACK else THUNK_LONG
+    if b.t.relax == FAMILY_CALL_NOTOC:
+        prefixed = ops.arch_flags & ARCH_P10 or (
+            not ops.arch_flags & ARCH_P9 and c.needs & NEEDS_PREFIXED and b.r.r_type == R_REL24_NOTOC)
+        if b.plt:
+            return THUNK_P10_PLT if prefixed else THUNK_NOTOC_PLT
+        if near and (is_v1(ops) or other_of(c, b.f, b.r.r_sym) >> 5 <= 1):
+            return 0
+        return THUNK_P10 if prefixed else THUNK_NOTOC
+    if b.plt:
+        if has_tls_shortcut(c, symbol_gid(b.f, b.r.r_sym)):
+            return THUNK_TLS
+        return 0 if near and b.f.toc == 0 else THUNK_PLT
+    if is_v1(ops):
+        if toc_of(c, b.f, b.r.r_sym) != b.f.toc:
+            return THUNK_TOC
+        return 0 if near else THUNK_LONG
+    other = other_of(c, b.f, b.r.r_sym)
+    if other >> 5 == 1:
+        return THUNK_SAVE
+    if other >> 5 > 1 and toc_of(c, b.f, b.r.r_sym) != b.f.toc:
+        return THUNK_TOC
+    return 0 if near else THUNK_LONG
 
 
-cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap) noexcept nogil:
-    """Leaves the target's address in r12, as its global entry wants it; the caller's r2 and LR stay."""
-    cdef uint64_t distance = target - (address + 8)
-    put(out, 0x7d6802a6, swap)                          # mflr r11
-    put(out + 4, 0x429f0005, swap)                      # bcl 20, 31, .+4
-    put(out + 8, 0x7d8802a6, swap)                      # mflr r12
-    put(out + 12, 0x7d6803a6, swap)                     # mtlr r11
-    put(out + 16, I_ADDIS_R12_R12 | ha(distance), swap)
-    put(out + 20, 0x398c0000 | lo(distance), swap)      # addi r12, r12
-    put(out + 24, I_MTCTR_R12, swap)
-    put(out + 28, I_BCTR, swap)
+cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t target, bint swap, Columns* c,
+                      const Thunk* thunk) noexcept nogil:
+    cdef const File* f = &c.files[thunk.file]
+    cdef const Aux* aux = symbol_aux(c, f, thunk.sym)
+    cdef bint v1 = is_v1(<const Ops*>c.ops)
+    cdef uint64_t gp = <uint64_t>gp_of(c, f)
+    cdef uint64_t slot = 0
+    cdef PltEntry entry
+    if thunk.plt:
+        slot = c.frag_addr[c.special[SPECIAL_IGOT_PLT if aux.plt_section == SPECIAL_IPLT else SPECIAL_GOT_PLT]] \
+            + <uint64_t><int64_t>aux.gotplt
+    else:
+        target = code_address(c, f, thunk.sym, thunk.addend, kind == THUNK_LONG)
+    if kind == THUNK_LONG:
+        emit_jump(emit_address(out, target - gp, swap), swap)
+    elif kind == THUNK_SAVE:
+        write_save_thunk(out, target, gp, swap)
+    elif kind == THUNK_TOC:
+        write_toc_thunk(out, target, gp, c.image.gp + toc_shift(c, f, thunk.sym), v1, swap)
+    elif kind == THUNK_PLT:
+        entry.slot = slot
+        entry.got = gp
+        entry.swap = swap
+        if v1:
+            write_v1_entry(out, &entry)
+        else:
+            write_v2_entry(out, &entry)
+    elif kind == THUNK_TLS:
+        write_tls_thunk(out, slot, gp, v1, swap)
+    elif kind == THUNK_NOTOC or kind == THUNK_NOTOC_PLT:
+        write_notoc_thunk(out, address, slot if thunk.plt else target, thunk.plt, swap)
+    else:
+        write_p10_thunk(out, address, slot if thunk.plt else target, thunk.plt, swap)
 
+
+# ---- gaps
 
 cdef void fill_le(uint8_t* out, uint64_t size) noexcept nogil:
     fill(out, size, False)
@@ -709,9 +717,11 @@ def connect(OpsTable table not None, bint big_endian=False):
     s.canonical = write_v2_canonical
     s = &o.styles[1]
     s.header_size = V1_HEADER
-    s.entry_size = 32
+    s.entry_size = V1_ENTRY
     s.lazy_size = 8
-    s.got_size = 32
+    s.lazy_limit = V1_LAZY_NEAR
+    s.lazy_more = 4
+    s.got_size = V1_ENTRY
     s.push_offset = 0
     s.align = 16
     s.header = write_v1_header
@@ -742,9 +752,19 @@ def connect(OpsTable table not None, bint big_endian=False):
     o.write_thunk = write_thunk
     o.branch_verdict = A_CALL
     o.thunk_verdict = A_THUNK
-    o.thunk_align = 4
+    o.thunk_align = 4        # a prefixed instruction must not lie in two blocks of 64 bytes
     o.thunk_spacing = 24 << 20
-    o.thunk_sizes[THUNK_LONG] = 32
+    o.thunk_sizes[THUNK_LONG] = 16
+    o.thunk_sizes[THUNK_SAVE] = 20
+    o.thunk_sizes[THUNK_TOC] = 28
+    o.thunk_sizes[THUNK_PLT] = V1_ENTRY
+    o.thunk_sizes[THUNK_TLS] = 88
+    o.thunk_sizes[THUNK_NOTOC] = 32
+    o.thunk_sizes[THUNK_NOTOC_PLT] = 32
+    o.thunk_sizes[THUNK_P10] = 16
+    o.thunk_sizes[THUNK_P10_PLT] = 16
+    o.find_code = find_code
+    o.may_relax_got = may_relax_got
     o.choose_relaxation = choose_relaxation
     o.apply_relaxed = apply_relaxed
     o.describe_relaxed = describe_relaxed
