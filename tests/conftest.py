@@ -60,6 +60,8 @@ def pytest_collection_modifyitems(config, items):
         target = params.get("target")
         if "target" in params and not hasattr(target, "triple"):
             return False        # of a target that this run does not ask for
+        if not all(target.features.issuperset(mark.args) for mark in item.iter_markers("needs") if target):
+            return False        # the mark of one parameter
         return params.get("mode") != "static-pie" or "static-pie" in getattr(target, "features", ("static-pie",))
     config.hook.pytest_deselected(items=[i for i in items if not made(i)])
     items[:] = [i for i in items if made(i)]

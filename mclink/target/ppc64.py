@@ -287,6 +287,7 @@ def choose_plt(link):
 DT_PPC64_GLINK, DT_PPC64_OPT = 0x70000000, 0x70000003
 OPT_TLS, OPT_MULTI_TOC = 1, 2
 TLS_SHORTCUT = b"__tls_get_addr_opt"
+G_REF_REGULAR = 256
 
 
 def merge_inputs(link):
@@ -384,7 +385,7 @@ def uses_tls_shortcut(link):
     """Whether calls of that function are there."""
     from mclink._core import symbols
     gid = symbols.lookup(link.tables, TLS_SHORTCUT)
-    return bool(gid) and symbols.is_referenced(link.tables, gid)
+    return bool(gid) and bool(symbols.flags(link.tables, gid) & G_REF_REGULAR)
 
 
 def ERRATA(link):

@@ -40,6 +40,11 @@ class Target:
         return {"EM_AARCH64": "//", "EM_ARM": "@"}.get(self.machine, "#")
 
     @property
+    def descriptors(self):
+        """A function's symbol is the address of its descriptor, whose first word is that of its code."""
+        return self.name == "ppc64"
+
+    @property
     def native(self):
         return self.qemu is None
 

@@ -201,6 +201,19 @@ cdef inline void find_code(const Columns* c, uint32_t* frag, uint64_t* value) no
     value[0] = (c.globals[gid].value if gid != 0 else f.syms[r.r_sym].st_value) + <uint64_t>r.r_addend
 
 
+cdef inline uint32_t opd_at(const Columns* c, uint64_t address, uint64_t* offset) noexcept nogil:
+    """The .opd fragment that has an address, for names that a script made of others; 0 when none has."""
+    cdef uint32_t k, frag
+    cdef const File* f
+    for k in range(c.nlive):
+        f = &c.files[c.live[k]]
+        for frag in range(f.frag_base, f.frag_base + f.shnum):
+            if address - c.frag_addr[frag] < c.frags[frag].size and c.frags[frag].nrelocs and is_opd(c, frag):
+                offset[0] = address - c.frag_addr[frag]
+                return frag
+    return 0
+
+
 cdef inline uint64_t code_address(Columns* c, const File* f, uint32_t sym, int64_t addend, bint local) noexcept nogil:
     """Where a call inside the image goes: through the descriptor, or (local) past what sets up the TOC pointer."""
     cdef uint64_t S = symbol_address(c, f, sym, addend)
@@ -212,6 +225,8 @@ cdef inline uint64_t code_address(Columns* c, const File* f, uint32_t sym, int64
     gid = symbol_gid(f, sym)
     frag = c.globals[gid].frag if gid != 0 else sym_frag(c, f, sym)
     value = (c.globals[gid].value if gid != 0 else f.syms[sym].st_value) + <uint64_t>addend
+    if frag == 0 and gid != 0 and c.gflags[gid] & G_SCRIPT:
+        frag = opd_at(c, S + <uint64_t>addend, &value)
     if frag != 0 and is_opd(c, frag):
         code = descriptor_code(c, frag, value)
         if code != NULL:

@@ -14,8 +14,9 @@ def test_text_data_and_end(tc, mode):
         extern char etext[], _etext[], __etext[], edata[], _edata[], end[], _end[], __bss_start[];
         int data = 1; char bss[100];
         int main(void) {
-          puts(etext == _etext && etext == __etext && edata == _edata && end == _end && (char *)main < etext && (char *)&data < edata
-               && __bss_start >= edata && bss >= __bss_start && bss + 100 <= end ? "ok" : "bad"); }""", *cflags)
+          char *code = CODE;
+          puts(etext == _etext && etext == __etext && edata == _edata && end == _end && code < etext && (char *)&data < edata
+               && __bss_start >= edata && bss >= __bss_start && bss + 100 <= end ? "ok" : "bad"); }""", "-DCODE=" + ("*(char **)main" if tc.target.descriptors else "(char *)main"), *cflags)
     exe = tc.exe("prog", *ldflags, obj)
     assert tc.out(exe) == "ok\n"
     e = tc.elf(exe)
