@@ -16,7 +16,7 @@ from mclink.graph.define import define_symbols
 from mclink.graph.versions import assign_versions
 from mclink.graph.rules import match_sections
 from mclink.graph.eh_frame import read_eh_frames, share_cies
-from mclink.graph.gc import collect_garbage
+from mclink.graph.gc import collect_garbage, drop_records
 from mclink.graph.merge import merge_sections
 from mclink.layout.bind import bind_symbols
 from mclink.layout.scan import scan_relocations
@@ -44,6 +44,7 @@ PIPELINE = (
         match_sections,     # KEEP and /DISCARD/ decide what gc may drop
         read_eh_frames,     # FDEs are edges of the graph
         collect_garbage,
+        drop_records,       # sections lose what only dead code needs; no offset in an input changes from here
         merge_sections,     # live sections only
         share_cies,         # after gc: FDEs of dead functions go
     )),

@@ -399,7 +399,7 @@ cdef uint8_t decide_slot(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogi
         need(s, x, NEED_GOT)
     else:
         need(s, x, NEED_PLT)
-    return V_SKIP if x.t.size == 0 else V_APPLY
+    return V_SKIP if x.t.reference == R_NONE else V_APPLY
 
 
 cdef bint may_refer_to_dropped(const File* f, uint32_t shndx) noexcept nogil:

@@ -25,6 +25,13 @@ def collect_garbage(link):
                            f"'{files.file_name(link.tables, file)}'")
 
 
+def drop_records(link):
+    """Drop records of dead code"""
+    drop = getattr(link.target.data, "drop_records", None)
+    if drop is not None and not link.options.relocatable:
+        drop(link)
+
+
 def root_names(link):
     """Names whose sections stay: the entry, -u and its kin, and what the dynamic section names."""
     options = link.options

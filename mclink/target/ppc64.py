@@ -195,9 +195,9 @@ RELOCS = (
     (117,  "R_PPC64_ADDR64_LOCAL",      "S + A",            "w64",      "local"),
     (118,  "R_PPC64_ENTRY",             "none",             "none"),
     (119,  "R_PPC64_PLTSEQ",            "SLOTCALL",         "none",     "plt_seq"),
-    (120,  "R_PPC64_PLTCALL",           "SLOTCALL",         "none",     "plt_call"),
+    (120,  "R_PPC64_PLTCALL",           "SLOTCALL, branch", "li24",     "plt_call"),
     (121,  "R_PPC64_PLTSEQ_NOTOC",      "SLOTCALL",         "none",     "plt_seq"),
-    (122,  "R_PPC64_PLTCALL_NOTOC",     "SLOTCALL",         "none",     "plt_call_notoc"),
+    (122,  "R_PPC64_PLTCALL_NOTOC",     "SLOTCALL, branch", "li24",     "plt_call_notoc"),
     (123,  "R_PPC64_PCREL_OPT",         "none",             "none"),
     (124,  "R_PPC64_REL24_P9NOTOC",     "L + A - P",        "li24",     "call_notoc"),
     (128,  "R_PPC64_D34",               "S + A",            "d34"),
@@ -256,7 +256,6 @@ CONSTANTS = {
     "no_plt_got": 1,
     "gotplt_is_plt": 1,
     "tlsdesc_size": 8,          # of a DTP offset: there are no descriptors
-    "pair_relocated": 1,
     "dyn_symbolic": 38,
     "dyn_relative": 22,
     "dyn_glob_dat": 20,
@@ -273,6 +272,8 @@ CONSTANTS = {
 def choose_plt(link):
     """Number of the PLT style in _core.arch.ppc64: 0 is ELFv2's, 1 ELFv1's, whose slots are descriptors."""
     options = link.options
+    # The run-time linker then turns pairs into offsets from the thread pointer.
+    link.target.ops.set_constant("pair_relocated", uses_tls_shortcut(link))
     stubs = options.power10_stubs
     link.target.ops.set_constant("arch_flags", (ARCH_TOC if options.toc_optimize else 0)
                                  | (ARCH_INLINE if options.inline_optimize else 0)
@@ -313,6 +314,13 @@ def merge_inputs(link):
     link.image["e_flags"] = abi if chosen else 0
     if abi == 1:
         link.extra["descriptors"] = b".opd", 24
+
+
+def drop_records(link):
+    """.opd has descriptors of the functions that are in the output, unless --no-opd-optimize."""
+    if link.extra["ppc64_abi"] == 1 and link.options.opd_optimize:
+        from mclink._core.arch import ppc64_records
+        ppc64_records.drop_descriptors(link.tables)
 
 
 def make_save_functions(link):

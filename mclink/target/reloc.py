@@ -82,6 +82,7 @@ FORMULAS = {
     "SLOT + A - P": (Q_SLOT, R_P, 0),
     "SLOT + A - GP": (Q_SLOT, R_GP, 0),
     "SLOTCALL": (Q_SLOT, R_NONE, 0),
+    "SLOTCALL, branch": (Q_SLOT, R_NONE, TYPE_BRANCH),
     "GOTDTP + A - GP": (Q_GOTDTP, R_GP, TYPE_TLS),
     "GOTDTP + A - P": (Q_GOTDTP, R_P, TYPE_TLS),
     "TLSDESC + A": (Q_TLSDESC, R_NONE, TYPE_TLS),

@@ -184,9 +184,7 @@ cdef uint8_t choose_inline(const Columns* c, const Fragment* frag, const Rela* r
     if not (<const Ops*>c.ops).arch_flags & ARCH_INLINE or not holds(frag, r.r_offset & ~<uint64_t>3, 4):
         return 0
     if family == FAMILY_PLT_CALL or family == FAMILY_PLT_CALL_NOTOC:
-        if family == FAMILY_PLT_CALL_NOTOC:
-            note(c, NEEDS_THUNKS)
-        return A_JUMP
+        return choose_call(c, frag, r, family)
     return A_NOP
 
 
@@ -200,8 +198,8 @@ cdef uint8_t choose_call(const Columns* c, const Fragment* frag, const Rela* r, 
     cdef uint32_t gid = symbol_gid(f, r.r_sym)
     if gid != 0 and c.globals[gid].state == SYM_UNDEF and (c.gflags[gid] & G_KIND_MASK) == G_ABSOLUTE:
         # Undefined, and told not to mind: there is nothing to call.
-        return A_NOP if family == FAMILY_CALL or family == FAMILY_CALL_NOTOC else A_CALL
-    if family == FAMILY_CALL_NOTOC or other_of(c, f, r.r_sym) >> 5 == 1:
+        return A_CALL if family == FAMILY_CALL_14 else A_NOP
+    if is_notoc(family) or other_of(c, f, r.r_sym) >> 5 == 1:
         note(c, NEEDS_THUNKS)
     return A_CALL
 
@@ -300,12 +298,26 @@ cdef void restore_toc(Place* p) noexcept nogil:
         fault_value(p, FAULT_NO_NOP, 0, 0, 0)
 
 
+cdef void take_slot_out(Place* p, bint restored) noexcept nogil:
+    """An inline call becomes a direct one. When r2 is the same behind it, its load is not needed either."""
+    cdef uint64_t offset = p.frag.relocs[p.index].r_offset
+    cdef uint32_t next
+    put(p.loc, I_BL, p.c.swap)
+    if restored and holds(p.frag, offset, 8):
+        next = get(p.loc + 4, p.c.swap)
+        if next == 0xe8410018U or next == 0xe8410028U:
+            put(p.loc + 4, I_NOP, p.c.swap)
+
+
 cdef void apply_far_call(Place* p, const Rela* r, const RelocType* t) noexcept nogil:
     """A call through a thunk, which may save r2 or lead to code that does."""
     cdef Columns* c = p.c
     cdef uint32_t row = thunk_ref(c, p.frag_id, p.index).thunk
     cdef uint32_t kind = c.thunks[row].kind
-    if kind == THUNK_SAVE or kind == THUNK_TOC or kind == THUNK_PLT:
+    cdef bint saved = kind == THUNK_SAVE or kind == THUNK_TOC or kind == THUNK_PLT
+    if is_inline(t.relax):
+        take_slot_out(p, t.relax == FAMILY_PLT_CALL and not saved)
+    if saved:
         restore_toc(p)
     store_checked(p, t, thunk_address(c, row) - p.P)
 
@@ -315,8 +327,10 @@ cdef void apply_call(Place* p, const Rela* r, const RelocType* t) noexcept nogil
     cdef const File* f = &c.files[p.frag.file]
     cdef const Aux* aux = symbol_aux(c, f, r.r_sym)
     cdef uint64_t target
+    if is_inline(t.relax):
+        take_slot_out(p, t.relax == FAMILY_PLT_CALL)
     if aux.plt >= 0:
-        if t.relax == FAMILY_CALL_NOTOC:
+        if is_notoc(t.relax):
             # Those entries use r2; a thunk was out of reach.
             fault_value(p, FAULT_OVERFLOW, 0, t.low, t.high)
             return
@@ -451,26 +465,6 @@ cdef inline uint32_t displacement_flags(uint32_t x) noexcept nogil:
     return 3 if opcode == 57 or opcode == 58 or opcode == 61 or opcode == 62 else 0
 
 
-cdef void apply_jump(Place* p, const Rela* r) noexcept nogil:
-    """An inline call becomes a direct one: r2 is the same behind it, so its load is not needed."""
-    cdef Columns* c = p.c
-    cdef const File* f = &c.files[p.frag.file]
-    cdef uint64_t offset = p.frag.relocs[p.index].r_offset
-    cdef uint32_t gid = symbol_gid(f, r.r_sym)
-    cdef uint32_t next
-    cdef bint notoc = r.r_type == R_PLTCALL_NOTOC
-    cdef uint64_t distance = code_address(c, f, r.r_sym, r.r_addend, not notoc) - p.P
-    if gid != 0 and (c.gflags[gid] & G_KIND_MASK) == G_ABSOLUTE and not c.gflags[gid] & (G_DEF_REGULAR | G_SCRIPT):
-        put(p.loc, I_NOP, c.swap)
-    else:
-        check(p, distance, -0x2000000, 0x1ffffff)
-        put(p.loc, I_BL | (<uint32_t>distance & 0x3fffffc), c.swap)
-    if not notoc and holds(p.frag, offset, 8):
-        next = get(p.loc + 4, c.swap)
-        if next == 0xe8410018U or next == 0xe8410028U:
-            put(p.loc + 4, I_NOP, c.swap)
-
-
 cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     cdef Columns* c = p.c
     cdef const File* f = &c.files[p.frag.file]
@@ -490,16 +484,15 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     if A_NEAR_HA <= verdict <= A_VIA_LO:
         apply_near(p, r, t, verdict)
         return
+    if verdict == A_NOP and t.relax == FAMILY_PLT_34:
+        put(p.loc, P_PNOP, swap)
+        put(p.loc + 4, 0, swap)
+        return
     if verdict == A_NOP or verdict == A_MARK_NOP:
         put(at, I_NOP, swap)
-        if t.relax == FAMILY_PLT_34:
-            put(at + 4, I_NOP, swap)
         return
     if verdict == A_LOCAL:
         store_checked(p, t, code_address(c, f, r.r_sym, r.r_addend, True))
-        return
-    if verdict == A_JUMP:
-        apply_jump(p, r)
         return
     if verdict == A_DIRECT_34 or verdict == A_OPT_34:
         slot = symbol_address(c, f, r.r_sym, r.r_addend) + <uint64_t>r.r_addend - p.P
@@ -576,7 +569,7 @@ cdef void describe_relaxed(const Rela* r, uint8_t verdict, Rela* out) noexcept n
         out.r_type = R_TOC16_LO
     elif verdict == A_DIRECT_34:
         out.r_type = R_PCREL34
-    elif verdict == A_JUMP:
+    elif verdict == A_CALL and (r.r_type == R_PLTCALL or r.r_type == R_PLTCALL_NOTOC):
         out.r_type = R_REL24
     elif verdict != A_THUNK and verdict != A_NEAR_HA and verdict != A_NEAR_LO and (verdict > A_LOCAL or verdict == A_NOP):
         out.r_type = 0
@@ -600,11 +593,11 @@ cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing)
     cdef bint near = b.t.low + THUNK_SLACK <= distance <= b.t.high - THUNK_SLACK
     cdef bint prefixed
     cdef uint8_t other
-    if b.r.r_addend != 0 or (b.t.relax != FAMILY_CALL and b.t.relax != FAMILY_CALL_NOTOC):
+    if b.r.r_addend != 0 or b.t.relax == FAMILY_CALL_14:
         return 0
-    if b.t.relax == FAMILY_CALL_NOTOC:
+    if is_notoc(b.t.relax):
         prefixed = ops.arch_flags & ARCH_P10 or (
-            not ops.arch_flags & ARCH_P9 and c.needs & NEEDS_PREFIXED and b.r.r_type == R_REL24_NOTOC)
+            not ops.arch_flags & ARCH_P9 and c.needs & NEEDS_PREFIXED and b.r.r_type != R_REL24_P9NOTOC)
         if b.plt:
             return THUNK_P10_PLT if prefixed else THUNK_NOTOC_PLT
         if near and (is_v1(ops) or other_of(c, b.f, b.r.r_sym) >> 5 <= 1):

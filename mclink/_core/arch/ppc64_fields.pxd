@@ -22,6 +22,7 @@ cdef enum:                   # instructions, with zeros in their operands
     I_MTCTR_R12 = 0x7d8903a6
     I_BCTR = 0x4e800420
     P_PADDI = 0x06000000     # prefixes
+    P_PNOP = 0x07000000
     P_PLD_R = 0x04100000     # 8LS:D, relative to the instruction
 
 

@@ -73,7 +73,6 @@ cdef enum:                   # verdicts
     A_VIA_LO = 40
     A_DIRECT_34 = 41         # pld of a slot -> paddi
     A_OPT_34 = 42            # pld of a slot and the access by it -> one prefixed access
-    A_JUMP = 43              # bctrl -> bl; r2 stays
 
 cdef enum:                   # relocation numbers
     R_REL24 = 10
@@ -85,6 +84,7 @@ cdef enum:                   # relocation numbers
     R_GOT_TPREL16_LO_DS = 88
     R_GOT_TPREL16_HA = 90
     R_REL24_NOTOC = 116
+    R_PLTCALL = 120
     R_PLTCALL_NOTOC = 122
     R_PCREL_OPT = 123
     R_REL24_P9NOTOC = 124
@@ -104,6 +104,16 @@ cdef enum:                   # Columns.needs, the target's bits
 
 cdef inline bint is_v1(const Ops* ops) noexcept nogil:
     return ops.plt.entry == write_v1_entry
+
+
+cdef inline bint is_notoc(uint8_t family) noexcept nogil:
+    """True for calls by code without a TOC pointer."""
+    return family == FAMILY_CALL_NOTOC or family == FAMILY_PLT_CALL_NOTOC
+
+
+cdef inline bint is_inline(uint8_t family) noexcept nogil:
+    """True for calls through CTR."""
+    return family == FAMILY_PLT_CALL or family == FAMILY_PLT_CALL_NOTOC
 
 
 cdef inline bint holds(const Fragment* frag, uint64_t offset, uint64_t size) noexcept nogil:
