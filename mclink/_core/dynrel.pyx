@@ -13,7 +13,8 @@ from libc.string cimport memcpy, memset
 from mclink._core.bytes cimport load32, load64
 from mclink._core.elf cimport Rela
 from mclink._core.formula cimport open_place, relocate_dynamic, symbol_gid
-from mclink._core.ops cimport (Ops, Place, V_DYNAMIC_TPOFF, V_IRELATIVE, V_RELATIVE, V_RELATIVE_ODD, V_SYMBOLIC)
+from mclink._core.ops cimport (
+    Ops, Place, V_DYNAMIC_TPOFF, V_DYNAMIC_TPOFF_DOWN, V_IRELATIVE, V_RELATIVE, V_RELATIVE_ODD, V_SYMBOLIC)
 from mclink._core.outrec cimport relocation_size, store_relocation, word_size
 from mclink._core.tables cimport Columns, File, FILE_OBJECT, FRAG_REGULAR, STATE_LIVE, Tables
 
@@ -347,7 +348,7 @@ cdef uint64_t replay_fragment(Columns* c, uint32_t frag) noexcept nogil:
     for i in range(p.frag.nrelocs):
         verdict = p.frag.verdicts[i]
         if verdict == V_RELATIVE or verdict == V_RELATIVE_ODD or verdict == V_SYMBOLIC or verdict == V_IRELATIVE \
-                or verdict == V_DYNAMIC_TPOFF:
+                or verdict == V_DYNAMIC_TPOFF or verdict == V_DYNAMIC_TPOFF_DOWN:
             p.index = i
             p.P = c.frag_addr[frag] + p.frag.relocs[i].r_offset
             if verdict == V_RELATIVE or verdict == V_RELATIVE_ODD:

@@ -223,7 +223,7 @@ cdef inline void relocate_dynamic(Place* p, const Rela* r, const RelocType* t, u
     cdef Columns* c = p.c
     cdef const File* f = &c.files[p.frag.file]
     cdef const Ops* ops = p.ops
-    cdef uint32_t gid
+    cdef uint32_t gid, type
     cdef uint64_t value
     if verdict == V_RELATIVE or verdict == V_RELATIVE_ODD:
         value = quantity_value(c, f, t, r.r_sym, r.r_addend) + <uint64_t>r.r_addend
@@ -252,14 +252,16 @@ cdef inline void relocate_dynamic(Place* p, const Rela* r, const RelocType* t, u
             add_dynamic(p, p.next_dynamic, ops.dyn_irelative, 0, value)
         store_field(c, ops, t, p.loc, <int64_t>value)
     else:
+        type = ops.dyn_tpoff_down if verdict == V_DYNAMIC_TPOFF_DOWN else ops.dyn_tpoff
         if gid != 0 and (c.gflags[gid] & G_KIND_MASK) >= G_IMPORT_DATA:
             store_field(c, ops, t, p.loc, 0 if c.rela else r.r_addend)
-            add_dynamic(p, p.next_dynamic, ops.dyn_tpoff, c.aux[c.globals[gid].aux].dynsym, <uint64_t>r.r_addend)
+            add_dynamic(p, p.next_dynamic, type, c.aux[c.globals[gid].aux].dynsym, <uint64_t>r.r_addend)
         else:
             # Without a symbol the run-time linker adds the offset of the module's block.
-            value = symbol_address(c, f, r.r_sym, r.r_addend) + <uint64_t>r.r_addend - c.image.tls_start
+            value = symbol_address(c, f, r.r_sym, r.r_addend) - c.image.tls_start
+            value = <uint64_t>r.r_addend + (0 - value if verdict == V_DYNAMIC_TPOFF_DOWN else value)
             store_field(c, ops, t, p.loc, 0 if c.rela else <int64_t>value)
-            add_dynamic(p, p.next_dynamic, ops.dyn_tpoff, 0, value)
+            add_dynamic(p, p.next_dynamic, type, 0, value)
     p.next_dynamic += 1
 
 

@@ -85,6 +85,7 @@ cdef enum:                   # verdict: what apply does with one relocation
     V_ZERO = 8               # store 0: the target is in a section that was dropped
     V_DIRECT = 9             # L of a symbol that needs no PLT entry: S, without looking for one
     V_THUNK = 10             # a branch that goes to a thunk (Columns.thunk_refs)
+    V_DYNAMIC_TPOFF_DOWN = 11 # the same for an offset that counts downwards
     V_ARCH = 16              # V_ARCH + n: Ops.apply_relaxed
 
 cdef enum:                   # what scan asks of Ops.choose_relaxation
@@ -99,7 +100,7 @@ cdef enum:                   # what scan asks of Ops.choose_relaxation
     RELAX_DESC_LE = 9
     RELAX_SLOT = 10          # no relaxation: the slot stays, but the instruction may want another form of its
                              # address than the formula says. V_SKIP: it cannot have it in this output
-    RELAX_TPOFF = 11         # no relaxation: the offset is known; the target may count it the other way
+    RELAX_TPOFF = 11         # no relaxation: a TP offset, of which a verdict other than 0 says that it counts downwards
     RELAX_WEAK = 12          # Q_S, Q_L: the symbol is undefined weak and 0; how a distance to it is written
     RELAX_DESC = 14          # no relaxation: the descriptor stays; how it and the call through it are written
     RELAX_FORM = 13          # Q_S, Q_L that apply will compute: the target writes them in a way of its own

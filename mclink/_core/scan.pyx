@@ -309,7 +309,8 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
             atomic_or32(&s.c.needs, NEEDS_STATIC_TLS)
             if x.gid != 0 and imported:
                 need(s, x, NEED_DYNSYM)
-            return dynamic_verdict(s, x, V_DYNAMIC_TPOFF)
+            verdict = V_DYNAMIC_TPOFF_DOWN if relax(s, x, verdicts, RELAX_TPOFF) else V_DYNAMIC_TPOFF
+            return dynamic_verdict(s, x, verdict)
         report(s, x, FAULT_NEEDS_PIC, 0)
         return V_SKIP
     if q == Q_GOTDTP:

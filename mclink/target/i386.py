@@ -87,8 +87,8 @@ RELOCS = (
     (251, "R_386_GNU_VTENTRY",     "none",                 "none"),
 )
 
-# R_386_32; R_386_TLS_IE is the address of a slot, and R_386_TLS_LE may stand in a shared object.
-WORDS = (1, 15, 17)
+# R_386_32; R_386_TLS_IE is the address of a slot, and R_386_TLS_LE and R_386_TLS_LE_32 may stand in a shared object.
+WORDS = (1, 15, 17, 34)
 
 CONSTANTS = {
     "word_size": WORD,

@@ -346,3 +346,78 @@ def test_iamcu_is_another_machine(tc):
     mcu = tc.write("mcu.o", bytes(data))
     assert_failed(tc.ld("out", obj, mcu, check=False), "mcu.o")
     assert tc.elf(tc.ld("out", "-m", "elf_iamcu", mcu, emulation=False).path).header["e_machine"] in (6, "EM_IAMCU", "EM_486")
+
+
+DOWN = r"""
+#include <stdio.h>
+__thread int pad[3] = {1, 2, 3}; __thread int x = 7;
+static __thread int mine __asm__("mine") __attribute__((used)) = 8;
+extern const int words[4];
+__asm__(".section .data.words,\"aw\",@progbits\n.globl words\nwords: .long x@tpoff, mine@tpoff, mine@tpoff+4, mine@ntpoff\n.text\n");
+int check(void) {
+  char *tp; __asm__("movl %%gs:0, %0" : "=r"(tp));
+  return *(int *)(tp - words[0]) == x && *(int *)(tp - words[1]) == mine && words[2] - words[1] == 4 && *(int *)(tp + words[3]) == mine;
+}
+"""
+
+
+def test_offsets_counted_downwards_in_a_library(tc):
+    """R_386_TLS_LE_32 in data becomes R_386_TLS_TPOFF32, as with GNU ld."""
+    obj = tc.c(DOWN, "-fPIC", name="down")
+    lib = tc.so("libdown.so", obj)
+    main = tc.c('#include <stdio.h>\nint check(void); int main(void) { printf("%d\\n", check()); }', name="m")
+    assert tc.out(tc.exe("prog", main, lib)) == "1\n"
+    kinds = lambda path: sorted((r.type, r.symbol) for r in tc.elf(path).relocs(".rel.dyn") if "TPOFF" in r.type)
+    assert kinds(lib) == kinds(tc.gnu.so("libdown.so", obj)) and len(kinds(lib)) == 5
+    assert "STATIC_TLS" in str(tc.elf(lib).dyn_flags())
+
+
+BOOT = """
+    .code16
+    .globl start
+start: cli
+    xorw %ax, %ax
+    movw %ax, %ds
+    movw $msg, %si
+    movb $low, %al
+    movb $(end - start), %cl
+    lgdt gdtr
+    ljmp $8, $pm
+    .code32
+pm: movl $msg + 4, %esi
+    jmp pm
+    .code16
+    call other
+msg: .ascii "hi"
+gdtr: .word end - start
+    .long start
+end:
+    .section .other, "ax"
+other: ret
+    .globl low
+    low = 0x7f
+"""
+
+
+def test_boot_sector(tc):
+    """16-bit code at 0x7c00, as ELF and as raw bytes."""
+    obj = tc.asm(BOOT + NOTE, name="boot")
+    flags = ("-N", "-e", "start", "-Ttext", "7c00")
+    ours, theirs = (t.ld("boot.bin", *flags, "--oformat", "binary", obj).path.read_bytes() for t in (tc, tc.gnu))
+    assert ours == theirs and len(ours) > 40
+    e, g = (t.elf(t.ld("boot", *flags, obj).path) for t in (tc, tc.gnu))
+    assert e.loads() == g.loads() and e.entry == g.entry == 0x7c00
+
+
+def test_intel_mcu(tc):
+    """elf_iamcu: the machine number is taken from the object or from -m, and i386's objects are refused."""
+    text = ENTRY + "movl $v, %eax\ncall f\nret\nf: ret\n.data\nv: .long f, v - .\n"
+    mcu, other = tc.asm(text, "-Wa,-march=iamcu", name="mcu"), tc.asm(text.replace("_start", "g"), name="other")
+    flags = shapes()
+    for words in ((), ("-m", "elf_iamcu")):
+        e = tc.elf(tc.ld("out", *words, *flags, mcu, emulation=False).path)
+        g = tc.gnu.elf(tc.gnu.ld("out", "-m", "elf_iamcu", *flags, mcu, emulation=False).path)
+        assert e.machine == g.machine == "EM_IAMCU"
+        assert e.data(".text") == g.data(".text") and e.data(".data") == g.data(".data")
+    done = tc.ld("bad", "-m", "elf_iamcu", mcu, other, emulation=False, check=False)
+    assert done.rc == 1 and "other.o is incompatible with elf_iamcu" in done.err
