@@ -50,6 +50,7 @@ class _Builder:
         self.constrained = []
         self.groups_allocated = False
         self.sources = link.sources
+        self.linker_version = link.options.linker_version
         for name in link.options.discard_sections:
             run = self.add_run(None, None, _DISCARD)
             self.plan.discards.append(run)
@@ -141,7 +142,11 @@ class _Builder:
             kind = statement[0]
             if kind == ast.PATTERN:
                 statements.append(self.add_pattern(statement, section))
-            elif kind != ast.ENTRY and kind != ast.CONSTRUCTORS:
+            elif kind == ast.LINKER_VERSION:
+                if self.linker_version:
+                    statements.append((ast.ASCIZ, statement[1], version_text()))
+            elif kind not in (ast.ENTRY, ast.CONSTRUCTORS, ast.CREATE_OBJECT_SYMBOLS):
+                # CONSTRUCTORS and CREATE_OBJECT_SYMBOLS have no meaning for ELF, in GNU ld either.
                 statements.append(statement)
         return section
 
@@ -181,6 +186,12 @@ class _Builder:
                                                 [_split(exclude) for exclude in excludes])
             self.conditions[key] = number
         return number
+
+
+def version_text():
+    """What LINKER_VERSION puts into the output: bytes with a final NUL."""
+    from mclink import __version__
+    return f"mclink {__version__}".encode() + b"\0"
 
 
 def _encode(name):

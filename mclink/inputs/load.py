@@ -53,6 +53,9 @@ def open_inputs(link):
     link.sequence = []
     for node in link.tree.children:
         open_node(link, node, link.sequence, 0)
+    if any(command[0] == ast.SECTIONS for command in link.extra["commands"]):
+        from mclink.inputs.patterns import open_named
+        open_named(link, open_path)
     if link.target is None:
         target_of_format(link)
     obey_endian(link)

@@ -37,6 +37,8 @@ class Options:
     nmagic = False              # -n: no page alignment of segments, static only
     entry = None                # -e: symbol name or number as given
     image_base = None           # --image-base
+    linker_version = False      # --enable-linker-version: LINKER_VERSION in scripts has an effect
+    early_sections = None       # names in section_start that were given in front of any -T, in order
     section_start = None        # dict: section name -> address (--section-start, -Ttext, -Tdata, -Tbss)
     segment_start = None        # dict: SEGMENT_START name -> address ("text-segment", ".text", ...)
     physical_image_base = None  # --physical-image-base
@@ -283,6 +285,7 @@ class Options:
         self.given = []         # (word as given, row of the table) of each option, in order
         self.early_messages = []
         self.section_start = {}
+        self.early_sections = []
         self.segment_start = {}
         self.z_reports = {}
         for name in LIST_OPTIONS:

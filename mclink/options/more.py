@@ -21,6 +21,8 @@ MORE = (
      "Put the read-only data segment at ADDRESS"),
     ("-Tldata-segment", "ADDRESS", "on_segment_start", "ldata-segment", None, "",
      "Put the large data segment at ADDRESS"),
+    ("--enable-linker-version", "", "set", "linker_version", True, "", "Obey LINKER_VERSION in scripts"),
+    ("--disable-linker-version", "", "set", "linker_version", False, "", "Ignore LINKER_VERSION (default)"),
     ("--section-start", "SECTION=ADDRESS", "on_named_section_start", None, None, "",
      "Put SECTION at hexadecimal ADDRESS"),
     ("--image-base", "ADDRESS", "on_address", "image_base", None, "",

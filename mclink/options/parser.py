@@ -337,9 +337,13 @@ class _Reader:
         self.options.static = True
 
     def on_section_start(self, name, value, argument, word):
-        address = parse_hex(argument, word)
+        self.options.segment_start[name] = self.start_section(name, parse_hex(argument, word))
+
+    def start_section(self, name, address):
+        if not self.options.scripts and name not in self.options.early_sections:
+            self.options.early_sections.append(name)
         self.options.section_start[name] = address
-        self.options.segment_start[name] = address
+        return address
 
     def on_segment_start(self, name, value, argument, word):
         self.options.segment_start[name] = parse_hex(argument, word)
@@ -348,7 +352,7 @@ class _Reader:
         section, equals, address = argument.rpartition("=")
         if not section:
             raise LinkError(f"option '{word}': needs SECTION=ADDRESS, not '{argument}'")
-        self.options.section_start[section] = parse_hex(address, word)
+        self.start_section(section, parse_hex(address, word))
 
     def on_address(self, name, value, argument, word):
         setattr(self.options, name, parse_number(argument, word))

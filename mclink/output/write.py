@@ -57,7 +57,7 @@ def plan_sections(link, relocations):
     (gABI), output sections, each with its relocations behind it, and the symbol tables."""
     own = {section.info.number: section for section in relocations}
     sections = relocs.plan_groups(link)
-    for output in link.outputs:
+    for output in in_header_order(link):
         sections.append(output)
         if output.number in own:
             sections.append(own[output.number])
@@ -79,6 +79,25 @@ def plan_sections(link, relocations):
     if tables:
         symtab.name_sections(link, sections)
     return sections
+
+
+def in_header_order(link):
+    """Output sections as their headers stand: GNU ld puts those in front to which an option in front of any script gave an
+    address (-Tdata and its like), each with the loaded orphans behind it."""
+    first = []
+    for name in link.options.early_sections:
+        at = next((i for i, output in enumerate(link.outputs) if output.name == name), None)
+        if at is None:
+            continue
+        first.append(link.outputs[at])
+        for output in link.outputs[at + 1:]:
+            if output.definition is not None or not output.flags & SHF_ALLOC or output.name in link.options.section_start:
+                break
+            first.append(output)
+    if not first:
+        return link.outputs
+    moved = set(map(id, first))
+    return first + [output for output in link.outputs if id(output) not in moved]
 
 
 def followed_section(link, section):
