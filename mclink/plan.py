@@ -1,6 +1,9 @@
 """What the script says about layout, in the order in which it is obeyed; made by graph, used by layout."""
 
 
+from mclink.script import ast
+
+
 class Plan:
     """The layout rules in force, taken apart.
 
@@ -34,6 +37,23 @@ class Plan:
         self.aliases = {}
         self.phdrs = None
         self.no_crossrefs = []
+
+
+def place_behind(statements, after, counts=None):
+    """Index at which to insert an output section behind the one at index `after` (-1: at the start): past the symbols
+    that follow it, but before the location counter is moved for the next section. At the start, the first move stays in
+    front. counts(item): whether the section that follows is one for which the counter is moved."""
+    first = after < 0
+    assignment = None
+    for index in range(after + 1, len(statements)):
+        item = statements[index]
+        if type(item) is not tuple:
+            return index if assignment is None or counts is not None and not counts(item) else assignment
+        if item[0] == ast.ASSIGN and item[2] == ".":
+            if assignment is None and not first:
+                assignment = index
+            first = False
+    return len(statements)
 
 
 class Orphan:

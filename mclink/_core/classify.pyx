@@ -473,14 +473,21 @@ cdef void number_all(Columns* c, Trie* t, Orphans* o, uint32_t first_rule, bint 
     firsts[i] becomes the first fragment of rule first_rule + i."""
     cdef int64_t i
     cdef uint32_t frag
+    cdef bint alone
+    cdef char[NAME_BUFFER] buffer
     cdef bint listed = t.n_orphans <= ORPHANS
     cdef int64_t end = t.n_orphans if listed else c.nfrags
     if listed:
         qsort(t.orphans, t.n_orphans, sizeof(uint32_t), compare_ids)
     for i in range(end):
         frag = t.orphans[i] if listed else <uint32_t>i
-        if c.frags[frag].rule == NO_RULE and number_one(
-                c, o, frag, first_rule, apart or groups_apart and c.frags[frag].sh_flags & SHF_GROUP):
+        if c.frags[frag].rule != NO_RULE:
+            continue
+        # Common symbols stay together in .bss.
+        alone = c.frags[frag].kind != FRAG_COMMON and (
+            apart or groups_apart and c.frags[frag].sh_flags & SHF_GROUP
+            or t.n_uniques and is_unique(t, orphan_name(c, frag, buffer)))
+        if number_one(c, o, frag, first_rule, alone):
             firsts[o.count - 1] = frag
 
 
@@ -736,10 +743,10 @@ cdef class Matcher:
 
 
 def discard_rules(Tables tables, uint32_t first_rule):
-    """Throws away the sections of all rules from `first_rule` on (--orphan-handling=discard)."""
+    """Throws away the sections of all rules from `first_rule` on (--orphan-handling=discard); common symbols are none."""
     cdef Columns* c = &tables.c
     cdef uint32_t i
     for i in range(1, c.nfrags):
-        if c.frags[i].rule >= first_rule:
+        if c.frags[i].rule >= first_rule and c.frags[i].kind != FRAG_COMMON:
             c.frags[i].rule = 0
             c.frag_state[i] |= STATE_SCRIPT_DISCARD

@@ -5,12 +5,13 @@ place_run() for each run as often as addresses change.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int32_t, int64_t, uintptr_t
 from libc.stdlib cimport malloc, calloc, free, qsort
-from libc.string cimport memcmp, memset, strlen
+from libc.string cimport memcmp, memcpy, memset, strlen
+from cpython.bytes cimport PyBytes_FromStringAndSize
 
-from mclink._core.elf cimport SHT_NOBITS, SHF_LINK_ORDER
+from mclink._core.elf cimport Rela, SHT_NOBITS, SHF_LINK_ORDER
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport (
-    Columns, File, Fragment, Global, Tables, FRAG_MERGE, FRAG_COMMON, STATE_LIVE, STATE_FOLDED, FILE_EXECSTACK,
+    Columns, File, Fragment, Global, Tables, FRAG_MERGE, FRAG_REGULAR, FRAG_COMMON, STATE_LIVE, STATE_FOLDED, FILE_EXECSTACK,
     FILE_NO_STACK_NOTE, INTERNAL_FILE, SYM_DEFINED, SYM_DEFINED_WEAK, SYM_COMMON, frag_address)
 
 cdef enum:                   # sort keys; those of script.ast
@@ -182,9 +183,11 @@ cdef class Members:
     cdef uint32_t n_frags    # how many
     cdef RunRow* runs        # [n_runs]
     cdef uint32_t n_runs     # rows; row 0 is not used
+    cdef list reversed       # what reverse_words() has made
 
     def __cinit__(self, Tables tables, uint32_t n_runs):
         self.n_runs = n_runs
+        self.reversed = []
         self.runs = <RunRow*>calloc(<size_t>n_runs + 1, sizeof(RunRow))
         if self.runs == NULL:
             raise MemoryError
@@ -286,6 +289,46 @@ cdef class Members:
         for i in range(r.first, r.first + r.count):
             total += tables.c.frags[self.frags[i]].size
         return total
+
+    def reverse_words(self, Tables tables, uint32_t run, uint32_t word):
+        """Turns the words of .ctors and .dtors sections among the members round, `word` bytes each: what ran these tables
+        started at their end, what runs .init_array and .fini_array does not (as GNU ld does)."""
+        cdef Columns* c = &tables.c
+        cdef RunRow* r = &self.runs[run]
+        cdef Fragment* f
+        cdef Key key
+        cdef uint32_t i, k
+        cdef uint64_t at
+        cdef bytes kept
+        cdef uint8_t* data
+        cdef Rela* relocs
+        for i in range(r.first, r.first + r.count):
+            f = &c.frags[self.frags[i]]
+            if f.kind != FRAG_REGULAR or f.data == NULL or f.size <= word or f.size % word or f.size >> 32:
+                continue
+            fill_key(c, &key, self.frags[i])
+            if key.name_len < 6 or (memcmp(key.name, b".ctors", 6) != 0 and memcmp(key.name, b".dtors", 6) != 0) \
+                    or key.name_len > 6 and key.name[6] != c'.':
+                continue
+            for k in range(f.nrelocs):
+                if f.relocs[k].r_offset % word or f.relocs[k].r_offset >= f.size:
+                    break
+            else:
+                kept = PyBytes_FromStringAndSize(NULL, f.nrelocs * sizeof(Rela) + f.size + f.nrelocs)
+                self.reversed.append(kept)
+                relocs = <Rela*><char*>kept
+                data = <uint8_t*>(relocs + f.nrelocs)
+                for at in range(0, f.size, word):
+                    memcpy(data + f.size - word - at, f.data + at, word)
+                for k in range(f.nrelocs):
+                    relocs[k] = f.relocs[f.nrelocs - 1 - k]
+                    relocs[k].r_offset = f.size - word - relocs[k].r_offset
+                if f.verdicts != NULL:
+                    for k in range(f.nrelocs):
+                        data[f.size + k] = f.verdicts[f.nrelocs - 1 - k]
+                    f.verdicts = data + f.size
+                f.data = data
+                f.relocs = relocs
 
     def set_output(self, Tables tables, uint32_t run, uint32_t output):
         """Records the number of the output section in the run and its members."""

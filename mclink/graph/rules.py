@@ -9,7 +9,7 @@ from mclink._core.classify import Matcher, discard_rules
 from mclink.context import OutputSection, Run
 from mclink.diag import LinkError
 from mclink.script import ast
-from mclink.plan import Orphan, Overlay, Plan
+from mclink.plan import Orphan, Overlay, Plan, place_behind
 
 _KEEP = 1                 # classify.pyx: RULE_KEEP
 _DISCARD = 2              # classify.pyx: RULE_DISCARD
@@ -92,15 +92,16 @@ class _Builder:
     def insert(self, node, statements):
         """INSERT AFTER or BEFORE: what stood before it moves next to an output section."""
         where = self.plan.statements
+        before = -1                     # index of the output section in front
         for index, item in enumerate(where):
-            if isinstance(item, OutputSection) and item.name == node[3]:
-                index += node[2] == "AFTER"
+            if type(item) is tuple:
+                continue
+            names = [item.name] if isinstance(item, OutputSection) else [member.name for member in item.members]
+            if node[3] in names:
+                index = place_behind(where, index if node[2] == "AFTER" else before)
                 where[index:index] = statements
                 return
-            if isinstance(item, Overlay) and any(member.name == node[3] for member in item.members):
-                index += node[2] == "AFTER"
-                where[index:index] = statements
-                return
+            before = index
         self.sources.fail(node[1], f"section '{node[3]}' not found for INSERT")
 
     def add_statement(self, node):
@@ -232,7 +233,6 @@ def _number_orphans(link, apart):
                                         options.unique is not None and not options.unique, apart)
     if options.orphan_handling == "discard":
         discard_rules(link.tables, plan.first_orphan)
-        return
     for name, type, flags, first in found:
         run = Run(len(runs), None, None)
         runs.append(run)

@@ -7,7 +7,7 @@ Sources: GNU ld manual, nodes "Location Counter", "Output Section Address", "Out
 from mclink.diag import LinkError
 from mclink.layout.engine import Engine
 from mclink.layout.sections import align_tls, drop_empty
-from mclink.layout.segments import assign_offsets, count_headers, decide_stack, make_segments
+from mclink.layout.segments import assign_offsets, count_headers, decide_stack, is_unpaged, make_segments
 
 # Rounds after which a layout that still moves is given up. Thunks and RELR only grow, so a layout that
 # converges does so in a handful.
@@ -27,7 +27,7 @@ def assign_addresses(link):
         prepare(link)
     engine = Engine(link)
     decide_stack(link)
-    engine.headers = count_headers(link, engine.relro)
+    engine.headers = count_headers(link, engine.relro and not is_unpaged(link))
     hooks = size_hooks(link)
     for round in range(_ROUNDS):
         engine.size_sections()

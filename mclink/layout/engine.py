@@ -7,10 +7,11 @@ from what sizing saw where a section was dropped that had an address of its own.
 
 from mclink._core import symbols
 from mclink.context import OutputSection, Run
-from mclink.elf import SHF_ALLOC, SHF_TLS, SHF_WRITE, SHT_NOBITS
+from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS
 from mclink.layout.crossrefs import check_crossrefs
 from mclink.layout.environment import ENDED, DONE, NONE, G_SCRIPT, ScriptEnvironment, is_tbss
 from mclink.layout.regions import Regions
+from mclink.layout.sections import script_sections
 from mclink.plan import Assignment, Data, Fill, Overlay
 from mclink.script import ast
 from mclink.script.evaluate import (
@@ -547,12 +548,37 @@ class Engine(ScriptEnvironment):
             if where is ABSOLUTE:
                 symbols.set_value(tables, gid, number, 0)
                 continue
-            output = where.number
-            if not output:
-                nearby = self.link.outputs
-                output = next((s.number for s in reversed(nearby) if s.address <= where.address
-                               and s.flags & SHF_ALLOC), nearby[0].number if nearby else 0)
-            symbols.set_value(tables, gid, number + where.address & _MASK, output)
+            value = number + where.address & _MASK
+            symbols.set_value(tables, gid, value, where.number or self.kept_beside(where, value))
+
+    def kept_beside(self, dropped, address):
+        """Number of the output section that a symbol in a dropped one belongs to: that in front or that behind, whichever
+        is more likely to be in the segment that the dropped one would be in (as GNU ld chooses); 0 when there is none."""
+        before = after = None
+        seen = False
+        for section in script_sections(self.link.plan):
+            if section is dropped:
+                seen = True
+            elif section.number and seen:
+                after = section
+                break
+            elif section.number:
+                before = section
+        if before is None or after is None:
+            return (before or after).number if before or after else 0
+        filled = any(type(item) is Run for item in dropped.statements)
+        flags = dropped.flags if filled else 0
+        differ = before.flags ^ after.flags
+        loaded = [section.type != SHT_NOBITS and section.size for section in (before, after)]
+        if differ & (SHF_ALLOC | SHF_TLS) or bool(loaded[0]) != bool(loaded[1]):
+            back = (after.flags ^ flags) & (SHF_ALLOC | SHF_TLS) or loaded[0] and not loaded[1]
+        elif differ & SHF_WRITE:
+            back = filled and (after.flags ^ flags) & SHF_WRITE or not filled and not after.flags & SHF_WRITE
+        elif differ & SHF_EXECINSTR:
+            back = (after.flags ^ flags) & SHF_EXECINSTR
+        else:
+            back = address < after.address
+        return (before if back else after).number
 
 
 def _merge_bodies(statements, made):

@@ -40,6 +40,7 @@ class ScriptEnvironment(Environment):
         "phase",            # of the data segment, see above
         "segment_base",     # value of DATA_SEGMENT_ALIGN
         "segment_page",     # its common page size
+        "relro_page",       # size of a page, at the end of one of which RELRO ends
         "segment_end",      # value of DATA_SEGMENT_END
         "relro_offset",     # first argument of DATA_SEGMENT_RELRO_END
         "relro_end",        # where RELRO ends
@@ -69,7 +70,7 @@ class ScriptEnvironment(Environment):
                            "COMMONPAGESIZE": link.options.z_common_page_size or data.COMMON_PAGE_SIZE}
         self.phase = NONE
         self.segment_base = self.segment_end = self.relro_offset = self.relro_end = 0
-        self.segment_page = 1
+        self.segment_page = self.relro_page = 1
         self.relro = self.wants_relro()
 
     def expression(self, expr, default):
@@ -189,8 +190,7 @@ class ScriptEnvironment(Environment):
 
     def fit_relro(self):
         """Move the start of the data segment so that RELRO ends where a page does; returns that end."""
-        page = self.segment_page
-        relro_end = align(self.relro_end, page)
+        relro_end = align(self.relro_end, self.relro_page)
         desired = relro_end - self.relro_offset
         for section in reversed(self.link.outputs):
             if (section.flags & SHF_ALLOC and self.segment_base <= section.address
@@ -226,14 +226,16 @@ class ScriptEnvironment(Environment):
             self.phase = ALIGNED
             self.segment_base = value
             self.segment_page = common_page
+            # The kernel may have the largest pages; a run-time linker protects whole pages only.
+            self.relro_page = max_page
         return value
 
     def data_segment_relro_end(self, offset, address, pos):
         self.relro_offset = offset
         if self.phase in (ALIGNED, ADJUSTED_RELRO):
             self.relro_end = address + offset
-        if self.phase == ADJUSTED_RELRO and self.relro_end & (self.segment_page - 1):
-            self.relro_end = align(self.relro_end, self.segment_page)
+        if self.phase == ADJUSTED_RELRO and self.relro_end & (self.relro_page - 1):
+            self.relro_end = align(self.relro_end, self.relro_page)
             address = self.relro_end - offset
         if self.phase == ALIGNED:
             self.phase = RELRO

@@ -5,11 +5,12 @@ things. Source: GNU ld manual, node "Orphan Sections"; the details are those of 
 """
 
 from mclink._core import load
+from mclink._core.classify import matches
 from mclink.context import OutputSection
 from mclink.elf import (
     SHF_ALLOC, SHF_EXECINSTR, SHF_GROUP, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE, SHT_REL, SHT_RELA)
 from mclink.script import ast
-from mclink.plan import Overlay
+from mclink.plan import Overlay, place_behind
 
 # What decides where a section goes, as bits.
 _ALLOC, _LOAD, _CONTENTS, _WRITABLE, _CODE, _TLS, _DEBUG = 1, 2, 4, 8, 16, 32, 64
@@ -54,8 +55,11 @@ def place_orphans(link, members, describe):
             placer = _Placer(link, members)
         placer.tell(orphan)
         traits = section_traits(orphan.name, orphan.type, orphan.flags)
-        alone = placer.alone or placer.relocatable and orphan.flags & SHF_GROUP
+        common = placer.is_common(orphan)
+        alone = not common and (placer.alone or placer.relocatable and orphan.flags & SHF_GROUP or placer.is_unique(orphan))
         section = None if alone else placer.find_section(orphan, traits)
+        if common and section is None:
+            section = next((section for section in placer.sections() if section.name == orphan.name), None)
         if section is not None:
             section.statements.append(orphan.run)
             describe(section)
@@ -170,7 +174,7 @@ class _Placer:
         else:
             self.insert_waiting()
             after = self.choose_place(orphan, traits)
-            index = self.behind_note(after, orphan) if place == "note" else self.behind(after, place)
+            index = self.behind_note(after, orphan) if place == "note" else self.behind(after)
             self.inherit_region(section, index)
             self.statements.insert(index, section)
         self.last[place] = section
@@ -188,6 +192,10 @@ class _Placer:
             if id(item) in behind:
                 whole += behind[id(item)]
         self.statements[:] = whole
+
+    def is_unique(self, orphan):
+        return any(matches(pattern.encode("utf-8", "surrogateescape"), orphan.name.encode("utf-8", "surrogateescape"))
+                   for pattern in self.link.options.unique or ())
 
     def is_common(self, orphan):
         return orphan.name == ".bss" and load.section_name(self.link.tables, orphan.first) == "COMMON"
@@ -291,30 +299,14 @@ class _Placer:
             return self.overlay_of(found)
         return found
 
-    def behind(self, after, place):
-        """Where to insert behind `after`: past the symbols that follow it, but before the location counter is
-        moved for the next section if that one is allocated. At the start, the first move is left in front."""
-        statements = self.statements
-        first = after is None
-        index = 0 if first else statements.index(after) + 1
-        assignment = None
-        while index < len(statements):
-            item = statements[index]
-            if type(item) is tuple:
-                if item[0] == ast.ASSIGN and item[2] == "." and assignment is None and not first:
-                    assignment = index
-                first = False
-                index += 1
-                continue
-            if assignment is not None and (type(item) is Overlay or id(item) not in self.traits
-                                           or item.flags & SHF_ALLOC):
-                return assignment
-            break
-        return index
+    def behind(self, after):
+        """Where to insert behind the item `after`, None: at the start."""
+        return place_behind(self.statements, -1 if after is None else self.statements.index(after), lambda item: (
+            type(item) is Overlay or id(item) not in self.traits or item.flags & SHF_ALLOC))
 
     def behind_note(self, after, orphan):
         """Notes stand together, those of the larger alignment first."""
-        index = self.behind(after, "note")
+        index = self.behind(after)
         align = self.members.summary(orphan.run.number)[3]
         position = index
         while position < len(self.statements):

@@ -21,6 +21,9 @@ _INPUT_ONLY = SHF_INFO_LINK | SHF_GROUP | SHF_COMPRESSED | SHF_EXCLUDE
 _TYPES_BY_NAME = {".init_array": SHT_INIT_ARRAY, ".fini_array": SHT_FINI_ARRAY,
                   ".preinit_array": SHT_PREINIT_ARRAY}
 
+# Output sections in which words of .ctors and .dtors stand in reverse.
+_ARRAYS = (".init_array", ".fini_array")
+
 # What a section without inputs has by its name (gABI, "Special Sections").
 _FLAGS_BY_NAME = {".text": SHF_ALLOC | SHF_EXECINSTR, ".init": SHF_ALLOC | SHF_EXECINSTR,
                   ".fini": SHF_ALLOC | SHF_EXECINSTR, ".plt": SHF_ALLOC | SHF_EXECINSTR,
@@ -66,6 +69,8 @@ def create_outputs(link):
         for item in section.statements:
             if type(item) is Run:
                 members.set_output(link.tables, item.number, section.number)
+                if section.type in (SHT_INIT_ARRAY, SHT_FINI_ARRAY) and section.name in _ARRAYS:
+                    members.reverse_words(link.tables, item.number, link.target.data.ELF_CLASS // 8)
 
 
 def _pass_stack_note(link):

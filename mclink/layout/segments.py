@@ -72,7 +72,7 @@ def make_segments(link, engine):
     loads = _map_loads(link, engine, allocated)
     headers = bool(loads and loads[0].headers)
     segments = _other_segments(link, allocated, headers, False, loads)
-    if engine.relro and engine.relro_end:
+    if engine.relro and engine.relro_end and not is_unpaged(link):
         _add_relro(engine, segments, allocated)
     return segments
 

@@ -33,9 +33,12 @@ def entry_address(link):
         return 0
     given = options.entry
     name = given
+    by_default = False
     if name is None:
-        name = next((command[2] for command in reversed(link.script) if command[0] == ast.ENTRY),
-                    link.target.style.entry)
+        # The default scripts have an ENTRY.
+        name = next((command[2] for command in reversed(link.script) if command[0] == ast.ENTRY), None)
+        by_default = name is None
+        name = name or "start"
     if name:
         gid = symbols.lookup(link.tables, name.encode("utf-8", "surrogateescape"))
         if gid and symbols.state(link.tables, gid) in (symbols.DEFINED, symbols.DEFINED_WEAK):
@@ -49,10 +52,11 @@ def entry_address(link):
     if shared and given is None:
         return 0
     if text is None:
-        if given is not None or not shared:
+        if not by_default:
             link.diag.warn(f"cannot find entry symbol {name}; not setting start address")
         return 0
-    link.diag.warn(f"cannot find entry symbol {name}; defaulting to {text.address:0{16 if link.target.data.ELF_CLASS == 64 else 8}x}")
+    if not by_default:
+        link.diag.warn(f"cannot find entry symbol {name}; defaulting to {text.address:0{16 if link.target.data.ELF_CLASS == 64 else 8}x}")
     return text.address
 
 
