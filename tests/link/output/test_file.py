@@ -174,11 +174,3 @@ def test_oformat_binary(tc):
     assert raw[:3] == b"\1\2\3" and raw[0x10:0x12] == b"\4\5"
     (tc.dir / "raw.ld").write_text("OUTPUT_FORMAT(binary) SECTIONS { .text : { *(.text) } .data : { *(.data) } }")
     assert tc.ld("raw.bin", "-T", "raw.ld", obj).path.read_bytes()[:3] == b"\1\2\3"
-
-
-@pytest.mark.lacks(bfd="writes it", lld="other words", mold="other words")
-@pytest.mark.parametrize("name", ["srec", "ihex"])
-def test_oformat_that_is_not_written_is_refused(tc, name):
-    """Never ELF under another name: the error says how to come by the format."""
-    obj = tc.asm(".globl _start\n_start: .byte 1, 2, 3\n")
-    assert_failed(tc.ld("out.hex", "--oformat", name, obj, check=False), name, "objcopy")
