@@ -250,7 +250,7 @@ cdef class Dynamic:
         self.first_string()
         for row in range(1, last):
             gid = c.aux[row].gid
-            if gid == 0 or defined_here(c, gid) or c.aux[row].dynsym:
+            if gid == 0 or defined_here(c, gid) or c.aux[row].dynsym or c.globals[gid].aux != row:
                 continue
             # A copy was refused to an undefined weak name: it is 0 and needs no symbol.
             if (c.gflags[gid] & G_KIND_MASK) >= G_IMPORT_DATA and c.aux[row].needs & ~<uint32_t>NEED_COPY:

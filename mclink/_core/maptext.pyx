@@ -160,7 +160,7 @@ cdef const char* frag_name(Columns* c, uint32_t frag) noexcept nogil:
     if g.kind == FRAG_COMMON:
         return b"COMMON"
     if c.first_extra and frag >= c.first_extra:
-        return b".stub"
+        return b".got" if g.kind == FRAG_SYNTHETIC else b".stub"
     index = frag - f.frag_base
     return f.shstrtab + f.shdrs[index].sh_name
 

@@ -102,13 +102,19 @@ cdef int slot_words(Columns* c, const Aux* a, Word* out) noexcept nogil:
     .rela.iplt because start-up code walks [__rela_iplt_start, __rela_iplt_end)."""
     cdef const Ops* ops = <const Ops*>c.ops
     cdef int n = 0
-    cdef bint imported = is_import(c, a)
-    cdef bint ifunc = is_ifunc(c, a)
-    cdef uint64_t S = definition_address(c, a)
+    cdef bint imported, ifunc
+    cdef uint64_t S
     cdef uint32_t word = ops.word_size
     cdef uint32_t irelative_kind = WORD_DYNAMIC if c.dynamic_output else WORD_IPLT
     cdef uint64_t value
     cdef uint32_t lazy       # PLT: section of the lazy code; copies: .dynsym index of the name to copy from
+    if a.needs & AUX_MODULE_PAIR:
+        add_word(out, &n, SPECIAL_GOT, a.tlsgd, 0 if c.shared_output else 1,
+                 WORD_DYNAMIC if c.shared_output else WORD_PLAIN, ops.dyn_dtpmod, 0, 0)
+        return n
+    imported = is_import(c, a)
+    ifunc = is_ifunc(c, a)
+    S = definition_address(c, a)
     if a.got >= 0:
         if is_tls(c, a):
             # Q_G of a thread-local symbol: TP - S.
@@ -125,7 +131,7 @@ cdef int slot_words(Columns* c, const Aux* a, Word* out) noexcept nogil:
         elif ifunc and not a.needs & NEED_CANONICAL_PLT:
             add_word(out, &n, SPECIAL_GOT, a.got, S, irelative_kind, ops.dyn_irelative, 0, S)
         else:
-            value = entry_address(c, a) if ifunc else S
+            value = entry_address(c, &c.aux[c.globals[a.gid].aux] if a.gid else a) if ifunc else S
             add_word(out, &n, SPECIAL_GOT, a.got, value,
                      WORD_RELATIVE if c.pic and not is_number(c, a) else WORD_PLAIN, ops.dyn_relative, 0, value)
     if a.gottp >= 0:
@@ -369,7 +375,8 @@ def allocate(Tables tables, bint got_referenced):
     """Makes the Aux rows and places every slot; sets the sizes of the GOT, PLT, copy and relocation sections.
 
     got_referenced: something names _GLOBAL_OFFSET_TABLE_, so its reserved words must exist.
-    Returns the gids of copies without a size. A table over 2 GiB raises OverflowError."""
+    Returns the gids of copies without a size, and the number of PLT entries of IFUNCs. A table over 2 GiB raises
+    OverflowError."""
     cdef Columns* c = &tables.c
     cdef const Ops* ops = <const Ops*>c.ops
     cdef uint32_t row, nplt = 0, niplt = 0, reserved, special
@@ -421,12 +428,12 @@ def allocate(Tables tables, bint got_referenced):
                     SPECIAL_PLT_LAZY, SPECIAL_DYNBSS, SPECIAL_DYNRELRO):
         if c.special[special] and c.frags[c.special[special]].size > 0x7fffffff:
             raise OverflowError("a table of the linker exceeds 2 GiB")
-    count_relocations(tables, niplt)
-    return unsized
+    return unsized, niplt
 
 
-cdef int count_relocations(Tables tables, uint32_t niplt) except -1:
-    """Turns the counts of scan into first indices, adds those of the slots, and makes room for them all.
+def count_relocations(Tables tables, uint32_t niplt):
+    """Turns the counts of scan into first indices, adds those of the slots, and makes room for them all. niplt: what
+    allocate() says. OverflowError for more than 4 G.
 
     dynrels: relative ones of fragments, relative ones of slots, other ones of fragments, other ones of slots."""
     cdef Columns* c = &tables.c
@@ -481,7 +488,6 @@ cdef int count_relocations(Tables tables, uint32_t niplt) except -1:
         niplt += <uint32_t>total
     if c.special[SPECIAL_RELA_IPLT]:
         c.frags[c.special[SPECIAL_RELA_IPLT]].size = niplt * <uint64_t>relocation_size(c)
-    return 0
 
 
 cdef struct Writer:          # where write_slots puts what it makes

@@ -206,6 +206,9 @@ cdef enum:                   # bits of the needs columns (gneeds, File.local_nee
     NEED_CANONICAL_PLT = 64  # a PLT entry that is the symbol's address
     NEED_DYNSYM = 128        # a .dynsym entry (symbolic dynamic relocation)
 
+cdef enum:
+    AUX_MODULE_PAIR = 256    # in Aux.needs: tlsgd is the TLS LD pair of the row's TOC; the row has no symbol
+
 cdef struct Aux:             # a symbol with linker-made entries or a .dynsym entry
     uint32_t gid             # global, or 0 for a local symbol
     uint32_t file            # file of a local symbol

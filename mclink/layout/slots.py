@@ -14,7 +14,11 @@ def allocate_slots(link):
     gid = symbols.lookup(tables, b"_GLOBAL_OFFSET_TABLE_")
     referenced = bool(gid) and symbols.is_referenced(tables, gid)
     try:
-        unsized = slots.allocate(tables, referenced)
+        unsized, ifuncs = slots.allocate(tables, referenced)
+        own = getattr(link.target.data, "arrange_slots", None)
+        if own is not None:
+            own(link)
+        slots.count_relocations(tables, ifuncs)
     except OverflowError as error:
         raise LinkError(str(error)) from None
     for gid in unsized:

@@ -288,7 +288,7 @@ def choose_plt(link):
 DT_PPC64_GLINK, DT_PPC64_OPT = 0x70000000, 0x70000003
 OPT_TLS, OPT_MULTI_TOC = 1, 2
 TLS_SHORTCUT = b"__tls_get_addr_opt"
-G_REF_REGULAR = 256
+G_FORCED_LOCAL, G_REF_REGULAR = 128, 256
 
 
 def merge_inputs(link):
@@ -344,10 +344,49 @@ def dynamic_tags(link):
         def glink():
             return next(row[2] for row in dynamic.specials(link.tables) if row[0] == special.PLT_LAZY) + header - 32
         tags.append((DT_PPC64_GLINK, glink))
-    bits = OPT_TLS if uses_tls_shortcut(link) else 0
+    bits = (OPT_TLS if uses_tls_shortcut(link) else 0) | (OPT_MULTI_TOC if "tocs" in link.extra else 0)
     if bits or link.extra["ppc64_abi"] != 1:
         tags.append((DT_PPC64_OPT, bits))
     return tags
+
+
+def arrange_slots(link):
+    """Several TOCs, when code that has 16 bits for offsets from its TOC pointer does not reach all of one."""
+    from mclink._core import join, scan, symbols
+    if not link.options.multi_toc or not scan.needs(link.tables) & NEEDS_SMALL:
+        return
+    from mclink._core.arch import ppc64_toc
+    if not ppc64_toc.exceeds(link.tables):
+        return
+    tocs = ppc64_toc.Tocs(link.tables)
+    count = tocs.split()
+    if count < 2:
+        return
+    link.extra["tocs"] = tocs
+    gids = []
+    for number in range(1, count):
+        name = b".TOC.%d" % number
+        gid = link.extra["linker_names"][name] = join.intern(link.tables, name)
+        symbols.define(link.tables, gid, 2, 0, 0, 0, G_FORCED_LOCAL)
+        gids.append(gid)
+    tocs.rename(symbols.lookup(link.tables, b".TOC."), gids)
+
+
+def prepare_layout(link):
+    """The GOT of each TOC stands among its .toc sections."""
+    tocs = link.extra.get("tocs")
+    if tocs is None:
+        return
+    from mclink._core import load
+    from mclink.context import Run
+    from mclink.special import GOT
+    rule, output = load.fragment(link.tables, load.special(link.tables, GOT))[7:9]
+    points = [(rule, position, frag) for position, frag in tocs.places(link.members.members(rule))]
+    tocs.adopt(rule, output)
+    for item in link.outputs[output - 1].statements:
+        if type(item) is Run and item.number == rule:
+            item.count += len(points)
+    link.members.insert(points)
 
 
 def image_values(link, got):
@@ -363,23 +402,26 @@ def image_values(link, got):
                 break
         else:
             start = 0
+    if "tocs" in link.extra:
+        link.extra["toc_pointers"] = link.extra["tocs"].finish(start + TOC_BIAS)
     return {"gp": start + TOC_BIAS, "got": start + TOC_BIAS}
 
 
 def linker_values(link):
     """Values of LINKER_NAMES: name -> (address, output number)."""
-    gp = link.image["gp"]
-    for section in link.outputs:
-        if section.name == ".got":
-            return {b".TOC.": (gp, section.number)}
-    return {b".TOC.": (gp, link.outputs[0].number if link.outputs else 0)}
+    number = next((section.number for section in link.outputs if section.name == ".got"),
+                  link.outputs[0].number if link.outputs else 0)
+    values = {b".TOC.": (link.image["gp"], number)}
+    for toc, address in enumerate(link.extra.get("toc_pointers", ()), 1):
+        values[b".TOC.%d" % toc] = address, number
+    return values
 
 
 def THUNKS(link):
     """True when branches are looked at however small the image is: numbers of a script or --defsym may be anywhere."""
     from mclink._core import scan
     return bool(link.options.defsym or link.script_path is not None or scan.needs(link.tables) & NEEDS_THUNKS
-                or uses_tls_shortcut(link))
+                or uses_tls_shortcut(link) or "tocs" in link.extra)
 
 
 def better_names(link):
