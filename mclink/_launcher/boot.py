@@ -5,21 +5,25 @@ folder that the launcher found, so that no foreign module can be imported and no
 foreign modules is listed.
 """
 
+import _imp
 import marshal
 import posix
 import sys
-from _frozen_importlib import ModuleSpec, _load
+from _frozen_importlib import BuiltinImporter, ModuleSpec, _load
 
 # Who can read the bundle's code: 3.x, or that very build before its release (bundle.py writes the same).
 INTERPRETER = (sys.hexversion >> 16 if sys.version_info.releaselevel == "final" else sys.hexversion).to_bytes(4, "little")
+
+Module = type(sys)
 
 
 class Bundle:
     """Imports modules from the file that `mclink._launcher.bundle` wrote."""
 
-    def __init__(self, package, path, index):
+    def __init__(self, package, path, order, index):
         self.root = package[:-len("mclink")]
         self.path = path
+        self.order = order
         self.index = index
 
     def find_spec(self, name, path=None, target=None):
@@ -55,10 +59,43 @@ class Bundle:
             posix.close(file)
         exec(code, module.__dict__)
 
+    def load_all(self):
+        """Loads what every link imports, in order, without the import system's questions about each module.
+
+        What is left out here is loaded by the statement that imports it."""
+        modules = sys.modules
+        for name in self.order:
+            if name in modules:
+                continue
+            built_in = _imp.is_builtin(name)
+            spec = ModuleSpec(name, BuiltinImporter, origin="built-in") if built_in else self.find_spec(name)
+            parent, _, last = name.rpartition(".")
+            if spec is None or parent not in modules:
+                continue
+            module = _imp.create_builtin(spec) if built_in else Module(name)
+            module.__spec__ = spec
+            module.__loader__ = spec.loader
+            if spec.submodule_search_locations is not None:
+                module.__path__ = spec.submodule_search_locations
+            modules[name] = module
+            try:
+                if built_in:
+                    _imp.exec_builtin(module)
+                else:
+                    self.exec_module(module)
+            except BaseException:
+                del modules[name]
+                raise
+            setattr(modules[parent], last, module)
+
 
 def read_bundle(package):
     """The Bundle of the package, or None when there is none for this interpreter."""
     path = package + "/_launcher/bundle.bin"
+    if _imp.is_builtin("_mclink_start"):
+        from _mclink_start import read_file
+        found = read_file(path, INTERPRETER)
+        return found and Bundle(package, path, *found)
     try:
         file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
@@ -67,7 +104,8 @@ def read_bundle(package):
         head = posix.read(file, 8)
         if head[:4] != INTERPRETER:
             return None
-        return Bundle(package, path, marshal.loads(posix.read(file, int.from_bytes(head[4:], "little"))))
+        order, index = marshal.loads(posix.read(file, int.from_bytes(head[4:], "little")))
+        return Bundle(package, path, order, index)
     finally:
         posix.close(file)
 
@@ -85,6 +123,8 @@ def load_package(package):
         spec = spec_from_file_location("mclink", package + "/__init__.py",
                                        submodule_search_locations=[package])
     _load(spec)
+    if bundle is not None:
+        bundle.load_all()
 
 
 class LateStream:

@@ -6,9 +6,10 @@ each row knows its source's size and time, so that an edit counts at once.
 
     4 bytes    the interpreter's release (boot.INTERPRETER); any other: the file is not used
     4 bytes    size n of the index, little-endian
-    n bytes    marshalled {module name: (is it a package, stamp, code, offset, size)}; stamp is (size, mtime
-               in ns) of the source or None; code is that of a module which every link imports, else None;
-               offset from the file's start
+    n bytes    marshalled (order, {module name: (is it a package, stamp, code, offset, size)}); order names the
+               modules that every link imports, each behind those that it imports itself, the core's among
+               them; stamp is (size, mtime in ns) of the source or None; code is that of a module in order,
+               else None; offset from the file's start
     ...        marshalled code objects of the other modules
 
 The index holds the common modules' code itself because names that modules share are then read once.
@@ -27,7 +28,8 @@ def write_bundle(package, path, checked=False):
     checked: the sources may change later, as in a source tree."""
     root = os.path.dirname(os.path.abspath(package))
     sources = find_sources(os.path.abspath(package), root)
-    common = find_common(sources)
+    order = find_common(sources, os.path.abspath(package))
+    common = set(order)
     index, data = {}, bytearray()
     for name, source in sources.items():
         is_package = os.path.basename(source) == "__init__.py"
@@ -47,8 +49,8 @@ def write_bundle(package, path, checked=False):
     for _ in range(4):
         # Offsets count from the file's start, so they depend on the size of the index that holds them.
         base = 8 + len(head)
-        head = marshal.dumps({
-            name: row if row[2] else (*row[:3], row[3] + base, row[4]) for name, row in index.items()})
+        head = marshal.dumps((order, {
+            name: row if row[2] else (*row[:3], row[3] + base, row[4]) for name, row in index.items()}))
         if 8 + len(head) == base:
             break
     else:
@@ -70,18 +72,31 @@ def find_sources(package, root):
     return sources
 
 
-def find_common(sources):
-    """Names of the modules that the driver imports at once: the closure of import statements of modules."""
-    found, todo = set(), ["mclink.driver"]
-    while todo:
-        name = todo.pop()
-        while name:
-            if name in sources and name not in found:
-                found.add(name)
-                with open(sources[name], "rb") as stream:
-                    todo += top_level_imports(ast.parse(stream.read()))
-            name = name.rpartition(".")[0]
-    return found
+def find_common(sources, package):
+    """Names of the modules that the driver imports at once, each behind those that it imports itself."""
+    order, entered = [], set()
+
+    def enter(name):
+        if name in entered or not name.startswith(prefix):
+            return
+        entered.add(name)
+        enter(name.rpartition(".")[0])
+        if name in sources:
+            with open(sources[name], "rb") as stream:
+                names = list(top_level_imports(ast.parse(stream.read())))
+        else:
+            core = os.path.join(package, *name.split(".")[1:]) + ".pyx"
+            if not os.path.exists(core):
+                return
+            with open(core, encoding="utf-8") as stream:
+                names = [line.split()[1] for line in stream if line.startswith("from mclink.")]
+        for imported in names:
+            enter(imported)
+        order.append(name)
+
+    prefix = os.path.basename(package)
+    enter(prefix + ".driver")
+    return order
 
 
 def top_level_imports(tree):
