@@ -179,7 +179,7 @@ cdef struct PltStyle:        # one way to write PLTs; sizes in bytes
     plt_writer_t lazy        # writes a lazy half; NULL when not split
     plt_writer_t got         # writes an entry without lazy part
     plt_writer_t canonical   # writes the canonical_size bytes; NULL when there are none
-    CodeMark header_marks[CODE_MARKS] # mapping symbols of the header
+    CodeMark header_marks[CODE_MARKS] # mapping symbols of the header; of each PLT section when entries have none
     CodeMark entry_marks[CODE_MARKS]  # of each entry, also of one without lazy part
 
 cdef struct Ops:

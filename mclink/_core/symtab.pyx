@@ -335,7 +335,7 @@ cdef void visit_plt(Plan* p, uint32_t* at, uint32_t special, uint64_t header, ui
     cdef uint64_t offset = header
     if frag == 0 or c.frags[frag].output == 0 or c.frags[frag].size == 0:
         return
-    if header:
+    if header or not p.ops.plt.entry_marks[0].letter:
         put_marks(p, at, frag, 0, p.ops.plt.header_marks, letters)
     while entry and p.ops.plt.entry_marks[0].letter and offset + entry <= c.frags[frag].size:
         put_marks(p, at, frag, offset, p.ops.plt.entry_marks, letters)

@@ -475,7 +475,7 @@ def script_variant(link):
     """The Variant that chooses among the target's default scripts."""
     from mclink.target.default_script import Variant
     options = link.options
-    separate = options.z_separate_code or ("code" if options.execute_only else None)
+    separate = options.z_separate_code or ("code" if options.execute_only else None if options.rosegment else "none")
     if separate is None:
         separate = "code" if link.target.data.SEPARATE_CODE.get(link.target.flavour) else "none"
     return Variant(options.output_kind, {"none": 0, "code": 1, "loadable": 2}[separate], options.z_combreloc,

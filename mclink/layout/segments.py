@@ -46,6 +46,8 @@ def separates_code(link):
     wanted = link.options.z_separate_code
     if wanted is None and link.options.execute_only:
         return not is_unpaged(link)
+    if wanted is None and not link.options.rosegment:
+        return False
     if wanted is None:
         data = link.target.data
         return bool(getattr(data, "SEPARATE_CODE", {}).get(link.target.flavour)) and not is_unpaged(link)

@@ -597,6 +597,15 @@ cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t ta
         put(out + 4, I_B | (<uint32_t>((target - address - 4) >> 2) & 0x3ffffff))
 
 
+cdef void name_thunk(const Columns* c, const Thunk* t, ThunkName* name) noexcept nogil:
+    """As GNU ld names them, without its numbers of veneers."""
+    if t.plt == THUNK_PATCH:
+        name.prefix = b"__erratum_835769_veneer" if t.kind == VENEER else b"__erratum_843419_veneer"
+        return
+    name.prefix = b"__"
+    name.suffix = b"_bti_veneer" if t.kind == THUNK_LANDING else b"_veneer"
+
+
 # ---- errata of Cortex-A53 (Arm, Cortex-A53 MPCore Software Developers Errata Notice)
 
 cdef inline bint is_memory(uint32_t i) noexcept nogil:
@@ -725,11 +734,13 @@ cdef void set_style(PltStyle* s, plt_writer_t header, uint32_t size, plt_writer_
     s.entry = entry
     s.lazy = NULL
     s.got = got
+    s.header_marks[0].letter = c'x'
 
 
 def connect(OpsTable table not None):
     """Gives `table` the functions of AArch64; PLT styles are numbered by mclink.target.aarch64.PLT_STYLES."""
     cdef Ops* o = &table.ops
+    cdef uint32_t kind
     # The entries of IFUNCs may be the addresses of functions in any output.
     set_style(&o.styles[0], write_header, 16, write_entry, 16, write_entry)
     set_style(&o.styles[1], write_bti_header, 24, write_bti_entry, 24, write_bti_entry)
@@ -774,6 +785,12 @@ def connect(OpsTable table not None):
     o.thunk_page = 0
     o.thunk_sizes[VENEER] = o.thunk_sizes[VENEER_ADRP_8] = o.thunk_sizes[VENEER_ADRP_12] = 8
     o.mark_letters = b"xd"
+    o.name_thunk = name_thunk
+    for kind in range(THUNK_SHORT, VENEER_ADRP_12 + 1):
+        o.thunk_marks[kind][0].letter = c'x'
+    o.thunk_marks[THUNK_ABSOLUTE][1].letter = o.thunk_marks[THUNK_LONG][1].letter = c'd'
+    o.thunk_marks[THUNK_ABSOLUTE][1].offset = 8
+    o.thunk_marks[THUNK_LONG][1].offset = 16
     o.find_patch = find_patch
     o.write_patch = write_patch
     o.patch_reach = 1 << 27

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.judges import assert_failed
+from harness.toolchain import run_command
 
 pytestmark = pytest.mark.targets("aarch64")
 
@@ -107,6 +108,21 @@ def test_memory_tagging(tc):
     values = [value for tag, value in tc.elf(path).dynamic if tag in (0x70000009, 0x7000000b, 0x7000000c)
               or str(tag).startswith("DT_AARCH64_MEMTAG")]
     assert values == [0, 1, 0]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async", "none"])
+@pytest.mark.parametrize("more", [(), ("--android-memtag-heap",), ("--android-memtag-stack", "--android-memtag-heap")])
+def test_memory_tagging_equals_lld(tc, mode, more):
+    obj = tc.c("int v; int *p = &v;", "-fPIC")
+    words = ("-shared", f"--android-memtag-mode={mode}", *more)
+    ours = tc.elf(tc.ld("out.so", *words, obj).path)
+    run_command(["ld.lld-19", "-m", "aarch64linux", *words, obj, "-o", tc.dir / "lld.so"])
+    theirs = tc.elf("lld.so")
+    own = lambda e: {(str(tag), value) for tag, value in e.dynamic if str(tag).startswith("DT_AARCH64") or type(tag) is int}
+    assert own(ours) == own(theirs)
+    assert [(n.name, n.type, n.desc) for n in ours.notes] == [(n.name, n.type, n.desc) for n in theirs.notes]
+    names = lambda e: {s.name for s in e.sections if s.type == "SHT_NOTE"}
+    assert names(ours) == names(theirs)
 
 
 @pytest.mark.parametrize("size", [0x1000, 0x4000, 0x10000])

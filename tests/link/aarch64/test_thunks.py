@@ -125,6 +125,39 @@ def test_landing_pad(tc):
     assert tc.run(done.path, check=False).rc == 6
 
 
+def names(e, *sections):
+    """[(name, size, kind, offset from .text)] of local symbols in some sections, as they lie, files aside."""
+    found = [s for s in e.symbols if s.bind == "STB_LOCAL" and s.type not in ("STT_FILE", "STT_SECTION") and s.name
+             and type(s.shndx) is int and e.sections[s.shndx].name in sections]
+    return sorted((s.value - e.section(".text").addr, s.name, s.size, s.type) for s in found)
+
+
+def test_names_and_mapping_symbols_of_thunks(tc):
+    """Those of GNU ld: the function's name in __X_veneer, $x for code, $d for the address that a thunk loads."""
+    obj = tc.asm(".globl _start\n_start: bl f\nb g\nbl h\nret\n.section .far,\"ax\"\n.globl f\nf: ret\ng: ret\n"
+                 ".section .further,\"ax\"\n.globl h\nh: ret")
+    flags = ("-Ttext=0x10000", "--section-start=.far=0x20000000", "--section-start=.further=0x900000000")
+    ours, theirs = (t.elf(t.ld("out", *flags, obj).path) for t in (tc, tc.gnu))
+    parts = [{(name, size, kind) for _, name, size, kind in names(e, ".text")} for e in (ours, theirs)]
+    assert ("__f_veneer", 12, "STT_FUNC") in parts[0] and ("__h_veneer", 16, "STT_FUNC") in parts[0]
+    # GNU ld jumps over its thunks and rounds their sizes.
+    assert {row[0] for row in parts[0]} == {row[0] for row in parts[1]}
+    at = {name: offset for offset, name, _, _ in names(ours, ".text")}
+    marks = {(offset, name) for offset, name, _, _ in names(ours, ".text") if name[0] == "$"}
+    assert {(at["__f_veneer"], "$x"), (at["__h_veneer"], "$x"), (at["__h_veneer"] + 8, "$d")} <= marks
+    text = run_command([tc.tool("objdump"), "-d", ours.path]).out
+    assert re.search(r"\.word\s+0x00000000", text[text.index("<__h_veneer>:"):][:400]), "the address is no code"
+
+
+def test_mapping_symbol_of_the_plt(tc):
+    obj = tc.c("void f(void); void g(void) { f(); }", "-fPIC")
+    ours, theirs = (t.elf(t.so("lib.so", obj)) for t in (tc, tc.gnu))
+    for e in (ours, theirs):
+        assert "$x" in {s.name for s in e.symbols if s.value == e.section(".plt").addr}
+    stripped = tc.elf(tc.so("lib.so", "-Wl,-s", obj))
+    assert stripped.section(".symtab") is None
+
+
 def test_a_section_larger_than_a_branch_reaches(tc):
     """Nothing can stand inside a section: said, not written wrongly."""
     obj = tc.asm(".globl _start\n_start: nop\n.space 0x8000010\nbl f\n.space 0x8000010\n.section .text.f,\"ax\"\nf: ret")

@@ -288,3 +288,15 @@ def test_hot_and_unlikely_order_in_text(tc):
         int main(void) { return 0; }"""
     e = tc.elf(tc.exe("prog", tc.c(src, "-O0")))
     assert e.addr("cold") < e.addr("leave") < e.addr("startup") < e.addr("hot") < e.addr("z")
+
+
+def test_read_only_data_with_the_code(tc):
+    """--no-rosegment (lld): two loads; -z separate-code has the last word."""
+    obj = tc.c('#include <stdio.h>\nconst int table[4] = {1, 2}; int main(int c, char **v) { return printf("%d\\n", table[c]) != 2; }')
+    for words, together in ((("-z,separate-code",), 1), (("-z,separate-code", "--no-rosegment"), 1), (("--no-rosegment",), 2)):
+        exe = tc.exe("prog", *(f"-Wl,{word}" for word in words), obj)
+        e = tc.elf(exe)
+        code = [p for p in e.loads() for name in (".text", ".rodata")
+                if p.vaddr <= e.section(name).addr < p.vaddr + p.memsz and "X" in p.flags]
+        assert len(code) == together, words
+        assert tc.out(exe) == "2\n"
