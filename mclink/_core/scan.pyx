@@ -314,6 +314,9 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
         report(s, x, FAULT_NEEDS_PIC, 0)
         return V_SKIP
     if q == Q_GOTDTP:
+        if imported and s.c.globals[x.gid].frag == 0:
+            report(s, x, FAULT_NEEDS_PIC, 0)
+            return V_SKIP
         need(s, x, NEED_TLSDESC)
         return V_APPLY
     # TLSDESC and the call through it.
@@ -400,6 +403,9 @@ cdef uint8_t decide_slot(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogi
         need(s, x, NEED_GOT)
     else:
         need(s, x, NEED_PLT)
+        verdict = relax(s, x, verdicts, RELAX_SLOT)
+        if verdict != 0:
+            return verdict
     return V_SKIP if x.t.reference == R_NONE else V_APPLY
 
 

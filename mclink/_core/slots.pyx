@@ -160,11 +160,8 @@ cdef int slot_words(Columns* c, const Aux* a, Word* out) noexcept nogil:
             else:
                 add_word(out, &n, SPECIAL_GOT, a.tlsgd + word, S - c.image.dtp, WORD_PLAIN, 0, 0, 0)
     if a.tlsdesc >= 0 and ops.dyn_tlsdesc == 0:
-        # A target without descriptors: a DTP offset.
-        if imported:
-            add_word(out, &n, SPECIAL_GOT, a.tlsdesc, 0, WORD_DYNAMIC, ops.dyn_dtpoff, a.dynsym, 0)
-        else:
-            add_word(out, &n, SPECIAL_GOT, a.tlsdesc, S - c.image.dtp, WORD_PLAIN, 0, 0, 0)
+        # A target without descriptors: a DTP offset in this module, whatever the name is bound to.
+        add_word(out, &n, SPECIAL_GOT, a.tlsdesc, S - c.image.dtp, WORD_PLAIN, 0, 0, 0)
     elif a.tlsdesc >= 0:
         if imported:
             add_word(out, &n, SPECIAL_GOT, a.tlsdesc, 0, WORD_DYNAMIC, ops.dyn_tlsdesc, a.dynsym, 0)

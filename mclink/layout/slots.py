@@ -56,7 +56,7 @@ def plt_frames(link):
         size = dynamic.get_size(link.tables, special)
         if not size:
             continue
-        program = data.plt_eh_program(special == lazy_section, lazy_section == sections.PLT_LAZY)
+        program = data.plt_eh_program(special == lazy_section, lazy_section == sections.PLT_LAZY, link)
         # Length, CIE pointer, start, size, no augmentation; padded with DW_CFA_nop.
         body = bytes(16) + b"\0" + program
         body += bytes(-len(body) % word)

@@ -130,7 +130,7 @@ PLT_EH_CIE = bytes((
     0x0C, 4, 4, 0x88, 1, 0, 0))
 
 
-def plt_eh_program(lazy, ibt):
+def plt_eh_program(lazy, ibt, link=None):
     """Call-frame instructions of the FDE of a PLT section, without padding: those of amd64 with esp and words of 4
     bytes. The CFA of a lazy entry is esp + 4 + (((eip & 15) >= end) << 2)."""
     if not lazy:

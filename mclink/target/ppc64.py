@@ -332,6 +332,26 @@ def make_save_functions(link):
 ARCH_SECTIONS = (make_save_functions,)
 
 
+# .eh_frame of .glink and of the call stubs. The CIE: version 1, "zR", code alignment 4, data alignment -8, return
+# address in LR (65), PC-relative sdata4 pointers; CFA = r1. Padded, so that FDEs end where the next section may start.
+PLT_EH_CIE = bytes((
+    20, 0, 0, 0, 0, 0, 0, 0, 1, 0x7A, 0x52, 0, 4, 0x78, 65, 1, 0x1B,
+    0x0C, 1, 0, 0, 0, 0, 0))
+
+
+def plt_eh_program(lazy, split, link):
+    """Call-frame instructions of the FDE of a PLT section: in the header of .glink LR is in another register for a
+    while (_core.arch.ppc64_stubs). Call stubs leave it alone."""
+    if not lazy:
+        return b""
+    register, restored = (12, 3) if link.extra["ppc64_abi"] == 1 else (0, 4)
+    return bytes((
+        0x40 | 4,               # DW_CFA_advance_loc 16
+        0x09, 65, register,     # DW_CFA_register
+        0x40 | restored,        # DW_CFA_advance_loc 12 or 16
+        0x06, 65))              # DW_CFA_restore_extended
+
+
 def dynamic_tags(link):
     """DT_PPC64_GLINK: 32 bytes in front of the first lazy entry, as the run-time linker wants it. DT_PPC64_OPT:
     what calls of __tls_get_addr expect."""

@@ -13,6 +13,7 @@ STYLE = "elf64ppc"
 OUTPUT_FORMAT = "elf64-powerpc"
 E_FLAGS = 1
 DEFAULT_ABI = 1
+PLT_EH_CIE = bytes((0, 0, 0, 20)) + ppc64.PLT_EH_CIE[4:]
 INTERP = {**ppc64.INTERP, "linux": "/lib64/ld64.so.1"}
 
 # A descriptor of a resolver is no function's address: pointers to IFUNCs are resolved where they stand.

@@ -136,7 +136,7 @@ PLT_EH_CIE = bytes((
     0x0C, 7, 8, 0x90, 1, 0, 0))
 
 
-def plt_eh_program(lazy, ibt):
+def plt_eh_program(lazy, ibt, link=None):
     """Call-frame instructions of the FDE of a PLT section, without padding.
 
     lazy: the section has the header and pushes indices; `ibt`: style 1. Elsewhere an entry is one jump

@@ -27,26 +27,34 @@ cdef enum:
 
 # ---- relaxations: may it be done?
 
-cdef inline const Rela* marked_call(const Fragment* frag, uint32_t index) noexcept nogil:
-    """The relocation of the call of __tls_get_addr that marker `index` stands on, NULL when there is none."""
+cdef inline const Rela* marked_call(const Fragment* frag, uint32_t index, uint8_t* family,
+                                    const Ops* ops) noexcept nogil:
+    """The relocation of the instruction of a call of __tls_get_addr that marker `index` stands on, NULL when there is
+    none; its family."""
     cdef const Rela* r = &frag.relocs[index]
     if index + 1 >= frag.nrelocs or frag.relocs[index + 1].r_offset != r.r_offset or not holds(frag, r.r_offset, 8):
         return NULL
     r = &frag.relocs[index + 1]
-    if r.r_type == R_REL24 or r.r_type == R_REL24_NOTOC or r.r_type == R_REL24_P9NOTOC:
+    if r.r_type >= ops.ntypes:
+        return NULL
+    family[0] = ops.types[r.r_type].relax
+    if family[0] == FAMILY_CALL or is_notoc(family[0]) or FAMILY_PLT_HA <= family[0] <= FAMILY_PLT_CALL_NOTOC:
         return r
     return NULL
 
 
-cdef uint8_t choose_mark(const Fragment* frag, uint32_t index, uint8_t family, bint le, uint32_t* skip) noexcept nogil:
-    """What becomes of the call that TLSGD or TLSLD marks; its own relocation is dropped."""
-    cdef const Rela* call = marked_call(frag, index)
-    if call == NULL:
+cdef uint8_t choose_mark(const Columns* c, const Fragment* frag, uint32_t index, uint8_t family, bint le,
+                         uint32_t* skip) noexcept nogil:
+    """What becomes of the call, or of what leads up to it, that TLSGD or TLSLD marks; its own relocation is dropped."""
+    cdef uint8_t of = 0
+    if marked_call(frag, index, &of, <const Ops*>c.ops) == NULL:
         return A_BAD
     skip[0] = 1
+    if FAMILY_PLT_HA <= of <= FAMILY_PLT_SEQ:
+        return A_PNOP if of == FAMILY_PLT_34 else A_NOP
     if family == FAMILY_GD_MARK and not le:
         return A_MARK_ADD
-    if call.r_type != R_REL24:
+    if is_notoc(of):
         return A_MARK_NOP
     return A_MARK_LO if family == FAMILY_GD_MARK else A_LD_MARK
 
@@ -180,8 +188,8 @@ cdef bint prefixed_access(uint32_t x, uint32_t* prefix, uint32_t* suffix) noexce
 
 
 cdef uint8_t choose_inline(const Columns* c, const Fragment* frag, const Rela* r, uint8_t family) noexcept nogil:
-    """The parts of an inline call of code in this image."""
-    if not (<const Ops*>c.ops).arch_flags & ARCH_INLINE or not holds(frag, r.r_offset & ~<uint64_t>3, 4):
+    """The parts of an inline call that becomes a direct one."""
+    if not holds(frag, r.r_offset & ~<uint64_t>3, 4):
         return 0
     if family == FAMILY_PLT_CALL or family == FAMILY_PLT_CALL_NOTOC:
         return choose_call(c, frag, r, family)
@@ -230,7 +238,7 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
     if wish == RELAX_FORM:
         return choose_form(c, frag, r, family)
     if wish == RELAX_CALL:
-        return choose_inline(c, frag, r, family)
+        return choose_inline(c, frag, r, family) if (<const Ops*>c.ops).arch_flags & ARCH_INLINE else 0
     if wish == RELAX_GOT_ADDRESS or wish == RELAX_GOT_SMALL:
         return choose_got(c, frag, index, family, True)
     if wish == RELAX_SLOT:
@@ -240,6 +248,10 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
             note(c, NEEDS_PREFIXED)
         elif family == FAMILY_GOT_HA or family == FAMILY_GOT_LO:
             return choose_toc(c, frag, r, family, 2)
+        elif FAMILY_PLT_HA <= family <= FAMILY_PLT_CALL_NOTOC \
+                and has_tls_shortcut(c, symbol_gid(&c.files[frag.file], r.r_sym)):
+            # The short cut is in a thunk.
+            return choose_inline(c, frag, r, family)
         return 0
     if wish == RELAX_TPOFF:
         return choose_toc(c, frag, r, family, 13) if family == FAMILY_TP_HA or family == FAMILY_TP_LO else 0
@@ -265,7 +277,7 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
                 return A_BAD
             # Behind a prefixed instruction the assembler names the second byte.
             return A_TLS_ZERO if r.r_offset & 3 else A_TLS_LO
-        return choose_mark(frag, index, family, wish == RELAX_DESC_LE, skip)
+        return choose_mark(c, frag, index, family, wish == RELAX_DESC_LE, skip)
     return 0
 
 
@@ -484,7 +496,7 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
     if A_NEAR_HA <= verdict <= A_VIA_LO:
         apply_near(p, r, t, verdict)
         return
-    if verdict == A_NOP and t.relax == FAMILY_PLT_34:
+    if verdict == A_PNOP or (verdict == A_NOP and t.relax == FAMILY_PLT_34):
         put(p.loc, P_PNOP, swap)
         put(p.loc + 4, 0, swap)
         return
@@ -581,12 +593,6 @@ cdef enum:
     THUNK_SLACK = 256        # the local entry, and the call's part of a PLT entry, lie this far behind b.target at most
 
 
-cdef inline bint has_tls_shortcut(const Columns* c, uint32_t gid) noexcept nogil:
-    """True for the function that knows pairs whose offset counts from the thread pointer."""
-    cdef const Global* g = &c.globals[gid]
-    return gid != 0 and g.name_len == 18 and memcmp(g.name, b"__tls_get_addr_opt", 18) == 0
-
-
 cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing) noexcept nogil:
     cdef const Ops* ops = <const Ops*>c.ops
     cdef int64_t distance = <int64_t>(b.target - b.P)
@@ -599,6 +605,8 @@ cdef uint32_t choose_thunk(const Columns* c, const Branch* b, uint32_t* landing)
         prefixed = ops.arch_flags & ARCH_P10 or (
             not ops.arch_flags & ARCH_P9 and c.needs & NEEDS_PREFIXED and b.r.r_type != R_REL24_P9NOTOC)
         if b.plt:
+            if has_tls_shortcut(c, symbol_gid(b.f, b.r.r_sym)):
+                return THUNK_NOTOC_TLS
             return THUNK_P10_PLT if prefixed else THUNK_NOTOC_PLT
         if near and (is_v1(ops) or other_of(c, b.f, b.r.r_sym) >> 5 <= 1):
             return 0
@@ -648,6 +656,8 @@ cdef void write_thunk(uint8_t* out, uint32_t kind, uint64_t address, uint64_t ta
             write_v2_entry(out, &entry)
     elif kind == THUNK_TLS:
         write_tls_thunk(out, slot, gp, v1, swap)
+    elif kind == THUNK_NOTOC_TLS:
+        write_notoc_thunk(emit_shortcut(out, swap), address + 28, slot, True, swap)
     elif kind == THUNK_NOTOC or kind == THUNK_NOTOC_PLT:
         write_notoc_thunk(out, address, slot if thunk.plt else target, thunk.plt, swap)
     else:
@@ -754,6 +764,7 @@ def connect(OpsTable table not None, bint big_endian=False):
     o.thunk_sizes[THUNK_TLS] = 88
     o.thunk_sizes[THUNK_NOTOC] = 32
     o.thunk_sizes[THUNK_NOTOC_PLT] = 32
+    o.thunk_sizes[THUNK_NOTOC_TLS] = 60
     o.thunk_sizes[THUNK_P10] = 16
     o.thunk_sizes[THUNK_P10_PLT] = 16
     o.find_code = find_code

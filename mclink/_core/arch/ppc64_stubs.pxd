@@ -26,6 +26,7 @@ cdef enum:                   # kinds of thunks; those to a PLT entry read its sl
     THUNK_NOTOC_PLT = 7      # by such code, to another module
     THUNK_P10 = 8            # the two with prefixed instructions
     THUNK_P10_PLT = 9
+    THUNK_NOTOC_TLS = 10     # __tls_get_addr_opt by code without a TOC pointer
 
 
 cdef inline uint8_t* emit(uint8_t* out, uint32_t instruction, bint swap) noexcept nogil:
@@ -181,17 +182,21 @@ cdef inline void write_toc_thunk(uint8_t* out, uint64_t target, uint64_t gp, uin
     emit_jump(emit(at, 0x38420000 | lo(change), swap), swap)       # addi r2, r2
 
 
-cdef inline void write_tls_thunk(uint8_t* out, uint64_t slot, uint64_t gp, bint v1, bint swap) noexcept nogil:
-    """Module 0 in the pair says that the offset counts from the thread pointer; else the call, with LR in the frame of
-    the caller, who does not restore r2."""
-    cdef uint64_t offset = slot - gp
+cdef inline uint8_t* emit_shortcut(uint8_t* out, bint swap) noexcept nogil:
+    """Module 0 in the pair says that the offset counts from the thread pointer."""
     cdef uint8_t* at = emit(out, 0xe8030000U, swap)                 # ld r0, 0(r3)
     at = emit(at, 0xe9830008U, swap)                                # ld r12, 8(r3)
     at = emit(at, 0x2c200000, swap)                                # cmpdi r0, 0
     at = emit(at, 0x7c601b78, swap)                                # mr r0, r3
     at = emit(at, 0x7c6c6a14, swap)                                # add r3, r12, r13
     at = emit(at, 0x4d820020, swap)                                # beqlr
-    at = emit(at, 0x7c030378, swap)                                # mr r3, r0
+    return emit(at, 0x7c030378, swap)                              # mr r3, r0
+
+
+cdef inline void write_tls_thunk(uint8_t* out, uint64_t slot, uint64_t gp, bint v1, bint swap) noexcept nogil:
+    """The pair, or the call, with LR in the frame of the caller, who does not restore r2."""
+    cdef uint64_t offset = slot - gp
+    cdef uint8_t* at = emit_shortcut(out, swap)
     at = emit(at, 0x7c0802a6, swap)                                # mflr r0
     at = emit(at, 0xf8010020U if v1 else 0xf8010008U, swap)          # std r0, 32(r1) or 8(r1)
     if v1:

@@ -38,7 +38,7 @@ cdef enum:                   # RelocType.relax; keep in step with mclink.target.
     FAMILY_GOT_LO = 24
     FAMILY_GOT_34 = 25       # pld of a slot
     FAMILY_PREFIXED = 26     # other prefixed instructions
-    FAMILY_PLT_HA = 27       # inline calls: address of the slot,
+    FAMILY_PLT_HA = 27       # 27 to 32: inline calls: address of the slot,
     FAMILY_PLT_LO = 28       # its load,
     FAMILY_PLT_34 = 29       # both at once,
     FAMILY_PLT_SEQ = 30      # what else prepares the call,
@@ -72,6 +72,7 @@ cdef enum:                   # verdicts
     A_VIA_HA = 39            # and for the address in a word of .toc
     A_VIA_LO = 40
     A_DIRECT_34 = 41         # pld of a slot -> paddi
+    A_PNOP = 43              # prefixed instruction -> pnop
     A_OPT_34 = 42            # pld of a slot and the access by it -> one prefixed access
 
 cdef enum:                   # relocation numbers
@@ -264,3 +265,9 @@ cdef inline uint64_t toc_shift(const Columns* c, const File* f, uint32_t sym) no
     cdef uint32_t gid = symbol_gid(f, sym)
     cdef uint32_t frag = c.globals[gid].frag if gid != 0 else sym_frag(<Columns*>c, f, sym)
     return c.files[c.frags[frag].file].gp_shift
+
+
+cdef inline bint has_tls_shortcut(const Columns* c, uint32_t gid) noexcept nogil:
+    """True for the function that knows pairs whose offset counts from the thread pointer."""
+    cdef const Global* g = &c.globals[gid]
+    return gid != 0 and g.name_len == 18 and memcmp(g.name, b"__tls_get_addr_opt", 18) == 0
