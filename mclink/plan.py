@@ -1,5 +1,7 @@
 """What the script says about layout, in the order in which it is obeyed; made by graph, used by layout."""
 
+from mclink.context import OutputSection
+
 
 from mclink.script import ast
 
@@ -15,6 +17,7 @@ class Plan:
         "statements",   # see above; after INSERT has been obeyed
         "orphans",      # list of Orphan: sections that no statement took, in link order
         "first_orphan", # rule of orphans[0]; the others follow
+        "plain",        # -r: number of rules behind those of `orphans`, of output sections that have no OutputSection
         "classes",      # dict: name of a CLASS -> list of its Runs
         "discards",     # list of Runs that stand in /DISCARD/ (their number is their rank in the matching)
         "matcher",      # _core.classify.Matcher
@@ -29,6 +32,7 @@ class Plan:
         self.statements = []
         self.orphans = []
         self.first_orphan = 0
+        self.plain = 0
         self.classes = {}
         self.discards = []
         self.matcher = None
@@ -86,6 +90,15 @@ class Overlay:
     def __init__(self, node):
         self.node = node
         self.members = []
+
+
+def script_sections(plan):
+    """The OutputSections of the plan, those of overlays included."""
+    for item in plan.statements:
+        if type(item) is OutputSection:
+            yield item
+        elif type(item) is Overlay:
+            yield from item.members
 
 
 class Data:

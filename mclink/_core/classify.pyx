@@ -12,17 +12,17 @@ from libc.stdlib cimport calloc, realloc, free, qsort
 from libc.string cimport memcmp, memcpy, memset, strlen
 
 from mclink._core.elf cimport (
-    SHT_NOBITS, SHF_ALLOC, SHF_WRITE, SHF_TLS, SHF_GROUP)
+    SHF_ALLOC, SHF_WRITE, SHF_GROUP)
+from mclink._core.names cimport NAME_BUFFER, Name, fragment_name
 from mclink._core.parallel cimport parallel_for, atomic_or8, atomic_add64
 from mclink._core.tables cimport (
-    Columns, File, Fragment, Tables, FRAG_NONE, FRAG_COMMON, STATE_DISCARDED, STATE_KEEP,
+    ALONE_RULE, NO_RULE, Columns, File, Fragment, Tables, FRAG_NONE, FRAG_COMMON, STATE_DISCARDED, STATE_KEEP,
     STATE_SCRIPT_DISCARD)
 
 cdef enum:
-    NO_RULE = 0xffffffff
+    NONE = 0xffffffff
     DENSE_CHILDREN = 4       # a node with more children gets a table of 256
     ORPHANS = 16384          # orphans that are listed; with more of them all fragments are searched
-    NAME_BUFFER = 512        # bytes of a renamed .zdebug section that are kept
 
 cdef enum:                   # Entry.kind
     KIND_EXACT = 0           # the name ends at the entry's node
@@ -141,7 +141,7 @@ cdef struct FilePattern:     # one file pattern, taken apart at ':'
     const char* member_end   # its end
 
 cdef struct Condition:       # what a statement or pattern asks of the file
-    uint32_t pattern         # row of file patterns, NO_RULE: every file
+    uint32_t pattern         # row of file patterns, NONE: every file
     uint32_t first_exclude   # rows of file patterns that exclude a file
     uint32_t n_excludes      # number of them
 
@@ -171,11 +171,6 @@ cdef struct Job:             # what the parallel loop needs
     bint strip_debug         # drop debugging sections
     bint groups_unique       # members of section groups stay apart (-r)
 
-cdef struct Name:            # a section's name
-    const char* text         # not NUL-terminated
-    uint32_t length          # bytes
-
-
 cdef bint match_file(const FilePattern* p, const File* files, const File* f, bint excludes) noexcept nogil:
     """Whether a file pattern matches. In EXCLUDE_FILE one without ':' also tries the name of the archive."""
     cdef const File* archive = &files[f.archive] if f.archive else NULL
@@ -200,46 +195,13 @@ cdef bint condition_holds(Trie* t, Columns* c, const File* f, uint32_t condition
     cdef uint32_t i
     if answers[condition]:
         return answers[condition] == 2
-    answer = row.pattern == NO_RULE or match_file(&t.files[row.pattern], c.files, f, False)
+    answer = row.pattern == NONE or match_file(&t.files[row.pattern], c.files, f, False)
     for i in range(row.first_exclude, row.first_exclude + row.n_excludes):
         if not answer:
             break
         answer = not match_file(&t.files[i], c.files, f, True)
     answers[condition] = 2 if answer else 1
     return answer
-
-
-cdef Name fragment_name(Columns* c, uint32_t frag, char* buffer) noexcept nogil:
-    """The name that statements match. `buffer` has NAME_BUFFER bytes for a name that is rewritten."""
-    cdef Fragment* row = &c.frags[frag]
-    cdef const File* f = &c.files[row.file]
-    cdef Name name
-    cdef uint64_t offset
-    name.text = b""
-    name.length = 0
-    if row.kind == FRAG_COMMON:
-        if row.sh_flags & SHF_TLS:
-            name.text = b".tcommon"
-        elif row.sh_flags & c.large_flag:
-            name.text = b"LARGE_COMMON"
-        else:
-            name.text = b"COMMON"
-        name.length = <uint32_t>strlen(name.text)
-        return name
-    if frag < f.frag_base or frag - f.frag_base >= f.shnum:
-        return name
-    offset = f.shdrs[frag - f.frag_base].sh_name
-    if offset >= f.shstrtab_size:
-        return name
-    name.text = f.shstrtab + offset
-    name.length = <uint32_t>strlen(name.text)
-    if name.length >= 8 and name.length < NAME_BUFFER and memcmp(name.text, b".zdebug_", 8) == 0:
-        # The contents were inflated on input: from here on the section is .debug_*.
-        buffer[0] = b'.'
-        memcpy(buffer + 1, name.text + 2, name.length - 2)
-        name.text = buffer
-        name.length -= 1
-    return name
 
 
 cdef bint begins(Name name, const char* prefix) noexcept nogil:
@@ -314,9 +276,14 @@ cdef bint is_unique(Trie* t, Name name) noexcept nogil:
     return False
 
 
-cdef inline void add_orphan(Trie* t, Fragment* row, uint32_t frag) noexcept nogil:
+cdef inline void add_orphan(const Job* job, Fragment* row, uint32_t frag, Name name) noexcept nogil:
+    cdef Trie* t = job.trie
     cdef int64_t index = atomic_add64(&t.n_orphans, 1)
     row.rule = NO_RULE
+    # Common symbols stay together in .bss.
+    if row.kind != FRAG_COMMON and (job.groups_unique and row.sh_flags & SHF_GROUP
+                                    or t.n_uniques and is_unique(t, name)):
+        row.rule = ALONE_RULE
     if index < ORPHANS:
         t.orphans[index] = frag
 
@@ -341,7 +308,7 @@ cdef void classify_fragment(Job* job, const File* f, uint32_t frag, uint8_t* ans
     # GNU ld's commons have no flags that INPUT_SECTION_FLAGS could ask for.
     e = find_entry(t, c, f, name, 0 if row.kind == FRAG_COMMON else row.sh_flags, answers, 0)
     if e == NULL:
-        add_orphan(t, row, frag)
+        add_orphan(job, row, frag, name)
         return
     bits = t.rule_bits[e.rule]
     if bits & RULE_DISCARD:
@@ -349,7 +316,7 @@ cdef void classify_fragment(Job* job, const File* f, uint32_t frag, uint8_t* ans
         c.frag_state[frag] |= STATE_SCRIPT_DISCARD
         return
     if job.groups_unique and row.sh_flags & SHF_GROUP or t.n_uniques and is_unique(t, name):
-        add_orphan(t, row, frag)
+        add_orphan(job, row, frag, name)
         return
     row.rule = e.rule
     if bits & RULE_KEEP:
@@ -396,106 +363,6 @@ cdef void* enlarge(void* rows, size_t item, uint32_t used) except NULL:
             raise MemoryError
         return new
     return rows
-
-
-cdef struct Orphan:          # sections of one name and one kind that no statement takes
-    uint64_t hash            # of name and kind
-    uint32_t frag            # the first of them
-    uint32_t next            # 1-based row of the next orphan of the same slot
-
-
-cdef struct Orphans:         # what is known so far
-    Orphan* rows             # [count + 1], row 0 none
-    uint32_t* table          # [mask + 1] 1-based rows by hash
-    uint64_t mask            # number of slots - 1
-    uint32_t count           # rows in use
-
-
-cdef uint32_t orphan_kind(const Fragment* row) noexcept nogil:
-    """What, besides the name, keeps two orphans apart: allocated or not, with contents or without."""
-    return (1 if row.sh_flags & SHF_ALLOC else 0) | (2 if row.sh_type == SHT_NOBITS else 0)
-
-
-cdef Name orphan_name(Columns* c, uint32_t frag, char* buffer) noexcept nogil:
-    """The name of the output section that an orphan asks for: commons belong to .bss."""
-    cdef Name name = fragment_name(c, frag, buffer)
-    if c.frags[frag].kind == FRAG_COMMON and name.length == 6:
-        name.text = b".bss"
-        name.length = 4
-    return name
-
-
-cdef bint same_orphan(Columns* c, uint32_t frag, Name name, uint32_t kind) noexcept nogil:
-    cdef char[NAME_BUFFER] buffer
-    cdef Name other = orphan_name(c, frag, buffer)
-    return (other.length == name.length and memcmp(other.text, name.text, name.length) == 0
-            and orphan_kind(&c.frags[frag]) == kind)
-
-
-cdef bint number_one(Columns* c, Orphans* o, uint32_t frag, uint32_t first_rule, bint alone) noexcept nogil:
-    """Gives one fragment its rule; True when that rule is new."""
-    cdef Fragment* row = &c.frags[frag]
-    cdef char[NAME_BUFFER] buffer
-    cdef Name name = orphan_name(c, frag, buffer)
-    cdef uint32_t kind = orphan_kind(row)
-    cdef uint64_t hash = 0xcbf29ce484222325u ^ kind
-    cdef uint32_t i, at
-    for i in range(name.length):
-        hash = (hash ^ <uint8_t>name.text[i]) * 0x100000001b3u
-    hash ^= hash >> 29
-    if not alone:
-        at = o.table[hash & o.mask]
-        while at:
-            if o.rows[at].hash == hash and same_orphan(c, o.rows[at].frag, name, kind):
-                row.rule = first_rule + at - 1
-                return False
-            at = o.rows[at].next
-    o.count += 1
-    at = o.count
-    o.rows[at].hash = hash
-    o.rows[at].frag = frag
-    if not alone:
-        o.rows[at].next = o.table[hash & o.mask]
-        o.table[hash & o.mask] = at
-    row.rule = first_rule + at - 1
-    return True
-
-
-cdef int compare_ids(const void* a, const void* b) noexcept nogil:
-    cdef uint32_t left = (<const uint32_t*>a)[0]
-    cdef uint32_t right = (<const uint32_t*>b)[0]
-    return (left > right) - (left < right)
-
-
-cdef void number_all(Columns* c, Trie* t, Orphans* o, uint32_t first_rule, bint apart, bint groups_apart,
-                     uint32_t* firsts) noexcept nogil:
-    """Numbers every orphan, in the order of fragment ids, which is link order with the commons behind it;
-    firsts[i] becomes the first fragment of rule first_rule + i."""
-    cdef int64_t i
-    cdef uint32_t frag
-    cdef bint alone
-    cdef char[NAME_BUFFER] buffer
-    cdef bint listed = t.n_orphans <= ORPHANS
-    cdef int64_t end = t.n_orphans if listed else c.nfrags
-    if listed:
-        qsort(t.orphans, t.n_orphans, sizeof(uint32_t), compare_ids)
-    for i in range(end):
-        frag = t.orphans[i] if listed else <uint32_t>i
-        if c.frags[frag].rule != NO_RULE:
-            continue
-        # Common symbols stay together in .bss.
-        alone = c.frags[frag].kind != FRAG_COMMON and (
-            apart or groups_apart and c.frags[frag].sh_flags & SHF_GROUP
-            or t.n_uniques and is_unique(t, orphan_name(c, frag, buffer)))
-        if number_one(c, o, frag, first_rule, alone):
-            firsts[o.count - 1] = frag
-
-
-cdef tuple describe(Columns* c, uint32_t frag):
-    cdef char[NAME_BUFFER] buffer
-    cdef Name name = orphan_name(c, frag, buffer)
-    return (<bytes>name.text[:name.length]).decode("utf-8", "surrogateescape"), c.frags[frag].sh_type, \
-        c.frags[frag].sh_flags, frag
 
 
 cdef class Matcher:
@@ -559,7 +426,7 @@ cdef class Matcher:
         cdef Condition* row
         self.t.conditions = <Condition*>enlarge(self.t.conditions, sizeof(Condition), self.t.n_conditions)
         row = &self.t.conditions[self.t.n_conditions]
-        row.pattern = NO_RULE
+        row.pattern = NONE
         if pattern is not None:
             row.pattern = self.t.n_files
             self.add_file_pattern(pattern)
@@ -666,7 +533,7 @@ cdef class Matcher:
     def classify(self, Tables tables, bint strip_debug, bint groups_unique, bytes only=None):
         """Sets Fragment.rule of the sections of all live files, STATE_KEEP and STATE_SCRIPT_DISCARD.
 
-        A section that no statement takes gets rule 0xffffffff until number_orphans() has run.
+        A section that no statement takes gets rule 0xffffffff until orphans.number_orphans() has run.
         only: non-zero bytes for the rules whose sections are to be matched again; None: all sections."""
         cdef Job job
         cdef Columns* c = &tables.c
@@ -692,35 +559,10 @@ cdef class Matcher:
         """The rule takes nothing in later calls of classify()."""
         self.t.rule_bits[rule] |= RULE_OFF
 
-    def number_orphans(self, Tables tables, uint32_t first_rule, bint apart, bint groups_apart):
-        """Gives the sections that no statement took rules from `first_rule` on, one for each distinct name and
-        kind, in link order; returns a list of (name, sh_type, sh_flags, first fragment).
-
-        apart: --unique, every section has a rule of its own; groups_apart: members of groups have (-r)."""
-        cdef Columns* c = &tables.c
-        cdef size_t total = <size_t>self.t.n_orphans
-        cdef uint32_t i
-        cdef uint32_t* firsts
-        cdef Orphans o
-        if total == 0:
-            return []
-        o.count = 0
-        o.mask = 15
-        while o.mask < total:
-            o.mask = o.mask * 2 + 1
-        o.rows = <Orphan*>calloc(total + 1, sizeof(Orphan))
-        o.table = <uint32_t*>calloc(o.mask + 1, sizeof(uint32_t))
-        firsts = <uint32_t*>calloc(total, sizeof(uint32_t))
-        try:
-            if o.rows == NULL or o.table == NULL or firsts == NULL:
-                raise MemoryError
-            with nogil:
-                number_all(c, &self.t, &o, first_rule, apart, groups_apart, firsts)
-            return [describe(c, firsts[i]) for i in range(o.count)]
-        finally:
-            free(o.rows)
-            free(o.table)
-            free(firsts)
+    def orphans(self):
+        """(address of the ids of the sections that no statement took, in no order, how many): 0 instead of the address
+        when there are too many to list."""
+        return (<size_t>self.t.orphans if self.t.n_orphans <= ORPHANS else 0), self.t.n_orphans
 
     def pattern_numbers(self, Tables tables, list frags):
         """For each fragment, the position in its statement of the pattern that took it."""

@@ -7,8 +7,6 @@ from libc.errno cimport errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.long cimport PyLong_AsUnsignedLongLongMask
 from cpython.memoryview cimport PyMemoryView_FromMemory
 
 cdef extern from * nogil:
@@ -179,27 +177,6 @@ cdef class OutputImage:
 def copy(size_t out, bytes contents):
     """Copies bytes to an address inside an image."""
     memcpy(<void*>out, <const char*>contents, len(contents))
-
-
-def pack_rows(rows, bytes widths, bint big):
-    """Records of integers, cut to their widths: rows is a list of tuples, `widths` the bytes of each element (at
-    most 8), `big` the byte order."""
-    cdef uint64_t step = sum(widths)
-    cdef bytes packed = PyBytes_FromStringAndSize(NULL, len(rows) * step)
-    cdef uint8_t* out = <uint8_t*><char*>packed
-    cdef uint64_t value
-    cdef uint32_t i, k, n
-    for row in rows:
-        if len(row) != len(widths):
-            raise ValueError("a record with another number of fields")
-        for i in range(<uint32_t>len(widths)):
-            value = PyLong_AsUnsignedLongLongMask(row[i])
-            n = widths[i]
-            for k in range(n):
-                out[n - 1 - k if big else k] = <uint8_t>value
-                value >>= 8
-            out += n
-    return packed
 
 
 cdef class Scratch:

@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset, memcmp, strlen
 from libc.errno cimport errno
 from mclink._core.elf cimport *
 from mclink._core.ops cimport Ops
-from mclink._core.parallel cimport parallel_for
+from mclink._core.parallel cimport parallel_for, task_t
 from mclink._core.tables cimport *
 
 cdef extern from * nogil:
@@ -218,7 +218,7 @@ cdef void put_fill(Text* t, uint64_t address, uint64_t size, const char* pattern
     t.used = p + n + 2 - t.data
 
 
-cdef void put_member(MemberJob* job, Text* t, uint32_t frag) noexcept nogil:
+cdef void put_member(const MemberJob* job, Text* t, uint32_t frag) noexcept nogil:
     """The line of an input section."""
     cdef Columns* c = job.c
     cdef Fragment* g = &c.frags[frag]
@@ -255,7 +255,7 @@ cdef void put_member(MemberJob* job, Text* t, uint32_t frag) noexcept nogil:
             put(t, b" (size before relaxing)\n", 24)
 
 
-cdef void put_symbol(MemberJob* job, Text* t, uint32_t k) noexcept nogil:
+cdef void put_symbol(const MemberJob* job, Text* t, uint32_t k) noexcept nogil:
     """The line of the k-th symbol."""
     cdef Columns* c = job.c
     cdef Global* g = &c.globals[job.symbols[k].gid]
@@ -279,19 +279,11 @@ cdef void put_symbol(MemberJob* job, Text* t, uint32_t k) noexcept nogil:
     t.used = p + NAME_COLUMN + n + 1 - t.data
 
 
-cdef void write_lines(void* context, int64_t index, int thread) noexcept nogil:
-    """The lines of CHUNK members: gaps, sections, symbols."""
-    cdef MemberJob* job = <MemberJob*>context
+cdef void put_members(const MemberJob* job, Text* t, uint64_t i, uint64_t end, uint64_t start) noexcept nogil:
+    """The lines of members [i, end): gaps, sections, symbols. start: where the first one would begin without a gap."""
     cdef Columns* c = job.c
-    cdef Text* t = &job.texts[index]
-    cdef uint64_t i = index * CHUNK
-    cdef uint64_t end = i + CHUNK if i + CHUNK < job.count else job.count
-    cdef uint64_t start = job.start
     cdef uint64_t address
     cdef uint32_t frag, k
-    if i > 0:
-        frag = job.ids[i - 1]
-        start = c.frag_addr[frag] + c.frags[frag].size
     while i < end:
         if i + AHEAD < end:
             prefetch(&c.frags[job.ids[i + AHEAD]])
@@ -307,6 +299,40 @@ cdef void write_lines(void* context, int64_t index, int thread) noexcept nogil:
         if address + c.frags[frag].size > start:
             start = address + c.frags[frag].size
         i += 1
+
+
+cdef void write_lines(void* context, int64_t index, int thread) noexcept nogil:
+    """The lines of CHUNK members."""
+    cdef MemberJob* job = <MemberJob*>context
+    cdef Columns* c = job.c
+    cdef uint64_t i = index * CHUNK
+    cdef uint64_t start = job.start
+    cdef uint32_t frag
+    if i > 0:
+        frag = job.ids[i - 1]
+        start = c.frag_addr[frag] + c.frags[frag].size
+    put_members(job, &job.texts[index], i, i + CHUNK if i + CHUNK < job.count else job.count, start)
+
+
+cdef void write_plain(void* context, int64_t index, int thread) noexcept nogil:
+    """The lines of CHUNK rows of Columns.plain, members included."""
+    cdef MemberJob job = (<MemberJob*>context)[0]
+    cdef Columns* c = job.c
+    cdef Text* t = &job.texts[index]
+    cdef const char* name
+    cdef Plain* p
+    cdef uint64_t i
+    for i in range(index * CHUNK, min(<uint64_t>(index + 1) * CHUNK, <uint64_t>c.nplain)):
+        p = &c.plain[i]
+        name = frag_name(c, p.members[0])
+        put_char(t, c'\n')
+        put_name(t, name, strlen(name), False)
+        put_hex(t, 0, job.digits)
+        put_char(t, c' ')
+        put_size(t, p.size)
+        put_char(t, c'\n')
+        job.ids = p.members
+        put_members(&job, t, 0, p.count, 0)
 
 
 cdef class MapText:
@@ -425,38 +451,54 @@ cdef class MapText:
         cdef Columns* c = &self.tables.c
         cdef const uint32_t* ids = <const uint32_t*>members
         cdef MemberJob job
-        cdef int64_t n = (count + CHUNK - 1) // CHUNK
-        cdef int64_t i
         cdef uint64_t end
         data = pattern.encode()
         if count == 0:
             return start
-        job.c = c
+        self.open(&job)
         job.ids = ids
         job.count = count
         job.start = start
-        job.digits = self.digits
         job.pattern = data
         job.pattern_size = len(data)
+        self.run(write_lines, &job, (count + CHUNK - 1) // CHUNK)
+        end = c.frag_addr[ids[count - 1]] + c.frags[ids[count - 1]].size
+        return max(start, end)
+
+    def add_plain(self):
+        """Appends the output sections of Columns.plain."""
+        cdef MemberJob job
+        self.open(&job)
+        job.pattern = b""
+        job.pattern_size = 0
+        self.run(write_plain, &job, (self.tables.c.nplain + CHUNK - 1) // CHUNK)
+
+    cdef void open(self, MemberJob* job) noexcept:
+        """Fills in what does not depend on the run."""
+        job.c = &self.tables.c
+        job.digits = self.digits
         job.first_symbol = self.first_symbol
         job.symbols = self.sorted
         job.readable = self.readable
         job.names = self.names.data
+
+    cdef int run(self, task_t task, MemberJob* job, int64_t n) except -1:
+        """Appends what `n` tasks write, in their order."""
+        cdef int64_t i
         job.texts = &self.text
         if n == 1:
-            write_lines(&job, 0, 0)
-        else:
-            self.push(&self.text)
-            job.texts = <Text*>calloc(n, sizeof(Text))
-            if job.texts == NULL:
-                raise MemoryError
-            with nogil:
-                parallel_for(write_lines, &job, n, c.threads)
-            for i in range(n):
-                self.push(&job.texts[i])
-            free(job.texts)
-        end = c.frag_addr[ids[count - 1]] + c.frags[ids[count - 1]].size
-        return max(start, end)
+            task(job, 0, 0)
+            return 0
+        self.push(&self.text)
+        job.texts = <Text*>calloc(n + 1, sizeof(Text))
+        if job.texts == NULL:
+            raise MemoryError
+        with nogil:
+            parallel_for(task, job, n, job.c.threads)
+        for i in range(n):
+            self.push(&job.texts[i])
+        free(job.texts)
+        return 0
 
     def add_discarded(self):
         """Appends the input sections that are not in the output, in link order."""

@@ -1,5 +1,6 @@
 # cython: language_level=3
-"""Level 1: the table of global names: PARTITIONS open-addressing tables, chosen by the top bits of the hash.
+"""Level 1: the table of global names: PARTITIONS open-addressing tables, chosen by the top bits of the hash;
+and the names that scripts match sections by.
 
 A partition is written by one thread at a time; partitions need no locks between them. gid =
 partition + index * PARTITIONS, where index counts the names of the partition in order of arrival.
@@ -19,3 +20,14 @@ cdef const void* slot_of(Columns* c, uint64_t hash) noexcept nogil
 
 # Reserves rows so that `extra[p]` more names fit partition p; call outside parallel regions.
 cdef int reserve_names(Tables tables, const uint32_t* extra) except -1
+
+cdef enum:
+    NAME_BUFFER = 512        # bytes that fragment_name() may ask for
+
+cdef struct Name:            # a section's name
+    const char* text         # not NUL-terminated
+    uint32_t length          # bytes
+
+# The name of a fragment as scripts see it: COMMON for a common symbol, .debug_* for a .zdebug_* section whose contents
+# were inflated on input. `buffer` has NAME_BUFFER bytes for a name that is rewritten.
+cdef Name fragment_name(Columns* c, uint32_t frag, char* buffer) noexcept nogil

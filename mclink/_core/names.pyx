@@ -1,7 +1,8 @@
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy, strlen
+from mclink._core.elf cimport SHF_TLS
 from mclink._core.hash cimport hash_bytes
-from mclink._core.tables cimport PARTITION_BITS, PARTITIONS, Global, Partition
+from mclink._core.tables cimport PARTITION_BITS, PARTITIONS, File, Fragment, Global, Partition, FRAG_COMMON
 
 
 cdef inline uint32_t partition_of(uint64_t hash) noexcept nogil:
@@ -95,3 +96,35 @@ cdef int reserve_names(Tables tables, const uint32_t* extra) except -1:
         raise MemoryError("more than 4 G symbol names")
     tables.reserve_globals((most + 2) * PARTITIONS)
     return 0
+
+
+cdef Name fragment_name(Columns* c, uint32_t frag, char* buffer) noexcept nogil:
+    cdef Fragment* row = &c.frags[frag]
+    cdef const File* f = &c.files[row.file]
+    cdef Name name
+    cdef uint64_t offset
+    name.text = b""
+    name.length = 0
+    if row.kind == FRAG_COMMON:
+        if row.sh_flags & SHF_TLS:
+            name.text = b".tcommon"
+        elif row.sh_flags & c.large_flag:
+            name.text = b"LARGE_COMMON"
+        else:
+            name.text = b"COMMON"
+        name.length = <uint32_t>strlen(name.text)
+        return name
+    if frag < f.frag_base or frag - f.frag_base >= f.shnum:
+        return name
+    offset = f.shdrs[frag - f.frag_base].sh_name
+    if offset >= f.shstrtab_size:
+        return name
+    name.text = f.shstrtab + offset
+    name.length = <uint32_t>strlen(name.text)
+    if name.length >= 8 and name.length < NAME_BUFFER and memcmp(name.text, b".zdebug_", 8) == 0:
+        # The contents were inflated on input: from here on the section is .debug_*.
+        buffer[0] = b'.'
+        memcpy(buffer + 1, name.text + 2, name.length - 2)
+        name.text = buffer
+        name.length -= 1
+    return name

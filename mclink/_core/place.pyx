@@ -8,10 +8,10 @@ from libc.stdlib cimport malloc, calloc, free, qsort
 from libc.string cimport memcmp, memcpy, memset, strlen
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
-from mclink._core.elf cimport Rela, SHT_NOBITS, SHF_LINK_ORDER
+from mclink._core.elf cimport *
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport (
-    Columns, File, Fragment, Global, Tables, FRAG_MERGE, FRAG_REGULAR, FRAG_COMMON, STATE_LIVE, STATE_FOLDED, FILE_EXECSTACK,
+    Columns, File, Fragment, Global, Plain, Tables, FRAG_MERGE, FRAG_REGULAR, FRAG_COMMON, STATE_LIVE, STATE_FOLDED, FILE_EXECSTACK,
     FILE_NO_STACK_NOTE, INTERNAL_FILE, SYM_DEFINED, SYM_DEFINED_WEAK, SYM_COMMON, frag_address)
 
 cdef enum:                   # sort keys; those of script.ast
@@ -26,6 +26,7 @@ cdef enum:                   # sort keys; those of script.ast
 
 cdef enum:
     CHUNK = 65536            # fragments of one unit of finish()
+    PLAIN_CHUNK = 4096       # rules of one unit of number_plain()
     ASCII_ZERO = 48          # '0'
 
 cdef struct RunRow:          # one run
@@ -163,7 +164,8 @@ cdef void fill_key(Columns* c, Key* key, uint32_t frag) noexcept nogil:
 
 cdef struct FinishJob:       # what finish() hands to its units
     Columns* c               # the tables
-    const uint64_t* address  # [outputs + 1] address of each output section
+    const uint64_t* address  # [count] address of each output section
+    uint32_t count           # those behind are at address 0 (Columns.plain)
 
 
 cdef void finish_chunk(void* context, int64_t index, int thread) noexcept nogil:
@@ -172,9 +174,54 @@ cdef void finish_chunk(void* context, int64_t index, int thread) noexcept nogil:
     cdef uint32_t i = <uint32_t>(index * CHUNK)
     cdef uint32_t end = min(i + CHUNK, c.nfrags)
     while i < end:
-        if c.frags[i].output:
+        if c.frags[i].output and c.frags[i].output < job.count:
             c.frag_addr[i] += job.address[c.frags[i].output]
         i += 1
+
+
+cdef struct PlainJob:        # what number_plain() hands to its units
+    Columns* c               # the tables
+    const RunRow* runs       # [count] rows of the rules
+    const uint32_t* frags    # Members.frags
+    const uint32_t* row      # [count] row of Columns.plain of each
+    uint32_t count           # rules
+    uint32_t first           # output number of row 0
+
+
+cdef void fill_plain(Plain* p, const RunRow* r, uint32_t word) noexcept nogil:
+    """What the header of an output section says by its members."""
+    cdef uint32_t strings = SHF_MERGE | SHF_STRINGS
+    p.type = r.type
+    p.align_log2 = r.align_log2
+    p.flags = r.flags_or & ~<uint32_t>(SHF_MERGE | SHF_STRINGS | SHF_INFO_LINK | SHF_COMPRESSED | SHF_EXCLUDE)
+    if r.flags_and & SHF_MERGE and not (r.flags_and ^ r.flags_or) & SHF_STRINGS and r.entsize:
+        p.flags |= r.flags_and & strings
+    if not r.flags_and & SHF_LINK_ORDER:
+        p.flags &= ~<uint32_t>SHF_LINK_ORDER
+    p.entsize = r.entsize if p.flags & SHF_MERGE or r.type != SHT_PROGBITS else 0
+    if r.type == SHT_INIT_ARRAY or r.type == SHT_FINI_ARRAY or r.type == SHT_PREINIT_ARRAY:
+        p.entsize = word
+
+
+cdef void plain_chunk(void* context, int64_t index, int thread) noexcept nogil:
+    """Places the members of some rules."""
+    cdef PlainJob* job = <PlainJob*>context
+    cdef Columns* c = job.c
+    cdef const RunRow* r
+    cdef Plain* p
+    cdef uint32_t i, k
+    for i in range(<uint32_t>index * PLAIN_CHUNK, min(<uint32_t>(index + 1) * PLAIN_CHUNK, job.count)):
+        r = &job.runs[i]
+        if r.count == 0:
+            continue
+        p = &c.plain[job.row[i]]
+        p.members = job.frags + r.first
+        p.count = r.count
+        p.size = place_members(c, p.members, r.count, 0, 0, -1)
+        for k in range(r.count):
+            c.frags[p.members[k]].output = job.first + job.row[i]
+            p.nrelocs += c.frags[p.members[k]].nrelocs
+        fill_plain(p, r, 4 if c.elf32 else 8)
 
 
 cdef class Members:
@@ -337,6 +384,34 @@ cdef class Members:
         r.output = output
         for i in range(r.first, r.first + r.count):
             tables.c.frags[self.frags[i]].output = output
+
+    def number_plain(self, Tables tables, uint32_t first_rule, uint32_t noutputs):
+        """-r: makes Columns.plain: an output section of each rule from first_rule on that has members, numbered behind
+        the `noutputs` of Python's. Their members are placed, at address 0."""
+        cdef Columns* c = &tables.c
+        cdef PlainJob job
+        cdef uint32_t i, n = 0
+        cdef uint32_t* row
+        job.c = c
+        job.runs = self.runs + first_rule
+        job.frags = self.frags
+        job.count = self.n_runs - first_rule
+        job.first = noutputs + 1
+        row = <uint32_t*>malloc((<size_t>job.count + 1) * sizeof(uint32_t))
+        if row == NULL:
+            raise MemoryError
+        job.row = row
+        for i in range(job.count):
+            row[i] = n
+            n += job.runs[i].count != 0
+        c.plain = <Plain*>calloc(<size_t>n + 1, sizeof(Plain))
+        if c.plain == NULL:
+            free(row)
+            raise MemoryError
+        c.nplain = n
+        with nogil:
+            parallel_for(plain_chunk, &job, (job.count + PLAIN_CHUNK - 1) // PLAIN_CHUNK, c.threads)
+        free(row)
 
     def sort_run(self, Tables tables, uint32_t run, uint8_t by_file, bytes sorts, list numbers=None):
         """Sorts the members of a run.
@@ -551,6 +626,7 @@ cdef class Members:
             address[i] = <uint64_t>addresses[i]
         job.c = &tables.c
         job.address = address
+        job.count = <uint32_t>n
         with nogil:
             parallel_for(finish_chunk, &job, (tables.c.nfrags + CHUNK - 1) // CHUNK, tables.c.threads)
         free(address)

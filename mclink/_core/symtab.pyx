@@ -6,10 +6,11 @@ refer to in the order of the files that hold the row, those of shared objects, t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, calloc, free
 from libc.string cimport memcpy, memset, strchr, strlen
-from mclink._core.bytes cimport store16, store32, store64
+from mclink._core.bytes cimport store32
 from mclink._core.elf cimport *
 from mclink._core.mapping cimport is_mapping
 from mclink._core.ops cimport CODE_MARKS, CodeMark, Ops, ThunkName
+from mclink._core.outrec cimport store_symbol, symbol_size
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport *
 
@@ -32,9 +33,7 @@ cdef struct Plan:
     FilePlan* files          # [nlive + nshared + 1]; the last is the linker's names
     uint32_t discard         # DISCARD_*
     uint32_t only_marked     # 1: --retain-symbols-file, only names with gmark
-    uint32_t keep_sections   # 1: -r, --emit-relocs: section symbols come from the caller
-    const uint32_t* shndx    # [noutputs + 1] section header index by output number
-    const uint64_t* bases    # [noutputs + 1] address that the values of an output's symbols count from
+    uint32_t sections        # 1: -r, --emit-relocs: a section symbol for each output section, by number
     uint8_t* out             # .symtab being written, NULL while counting
     char* strings            # .strtab being written
     uint32_t* extended       # .symtab_shndx being written, or NULL
@@ -48,6 +47,12 @@ cdef struct Plan:
 cdef inline bint has_marks(const Plan* p) noexcept nogil:
     """True when the target has mapping symbols."""
     return p.ops != NULL and p.ops.mark_letters != NULL
+
+
+cdef inline uint64_t value_base(const Columns* c, uint32_t output) noexcept nogil:
+    """What the values of an output section's symbols count from: under -r its start, whatever address a script gives
+    it (gABI), else 0."""
+    return c.outputs[output].address if c.relocatable else 0
 
 
 cdef bint keep_local(Plan* p, const File* f, uint32_t i) noexcept nogil:
@@ -113,32 +118,15 @@ cdef int place_global(Plan* p, uint32_t gid, uint32_t file, uint32_t index) noex
 cdef void put_symbol(Plan* p, uint32_t at, const Sym* s, uint32_t section) noexcept nogil:
     """Writes entry `at`; section: header index, or a reserved SHN_ number when s.st_shndx says so."""
     cdef Columns* c = p.c
-    cdef bint swap = c.swap != 0
-    cdef uint8_t* out
     cdef uint16_t shndx = s.st_shndx
     if shndx == SHN_UNDEF and section != 0:
         if section >= SHN_LORESERVE:
             shndx = SHN_XINDEX
             if p.extended != NULL:
-                store32(&p.extended[at], section, swap)
+                store32(&p.extended[at], section, c.swap)
         else:
             shndx = <uint16_t>section
-    if c.elf32:
-        out = p.out + <uint64_t>at * 16
-        store32(out, s.st_name, swap)
-        store32(out + 4, <uint32_t>s.st_value, swap)
-        store32(out + 8, <uint32_t>s.st_size, swap)
-        out[12] = s.st_info
-        out[13] = s.st_other
-        store16(out + 14, shndx, swap)
-    else:
-        out = p.out + <uint64_t>at * 24
-        store32(out, s.st_name, swap)
-        out[4] = s.st_info
-        out[5] = s.st_other
-        store16(out + 6, shndx, swap)
-        store64(out + 8, s.st_value, swap)
-        store64(out + 16, s.st_size, swap)
+    store_symbol(c, p.out + <uint64_t>at * symbol_size(c), s.st_name, s.st_info, s.st_other, shndx, s.st_value, s.st_size)
 
 
 cdef void put_global(Plan* p, uint32_t gid, uint32_t at, uint64_t string, bint local) noexcept nogil:
@@ -168,8 +156,8 @@ cdef void put_global(Plan* p, uint32_t gid, uint32_t at, uint64_t string, bint l
                 output = c.frags[c.frags[g.frag].link].output
         elif c.gflags[gid] & G_LINKER:
             output = g.sym
-        section = p.shndx[output]
-        s.st_value -= p.bases[output]
+        section = c.outputs[output].index
+        s.st_value -= value_base(c, output)
         if section == 0:
             s.st_shndx = SHN_ABS
         elif g.type == STT_TLS and not c.relocatable:
@@ -247,8 +235,8 @@ cdef void visit_object(void* context, int64_t index, int thread) noexcept nogil:
                     s.st_value = frag_address(c, frag, s.st_value)
                     if s.st_info & 15 == STT_TLS and not c.relocatable:
                         s.st_value -= c.image.tls_start
-                    s.st_value -= p.bases[c.frags[frag].output]
-                put_symbol(p, local, &s, p.shndx[c.frags[frag].output] if frag else 0)
+                    s.st_value -= value_base(c, c.frags[frag].output)
+                put_symbol(p, local, &s, c.outputs[c.frags[frag].output].index if frag else 0)
                 if p.local_index != NULL:
                     p.local_index[p.local_base[index] + i] = local
             local += 1
@@ -270,6 +258,17 @@ cdef void visit_object(void* context, int64_t index, int thread) noexcept nogil:
         plan.nlocal = local
         plan.nglobal = glob
         plan.nstring = string
+
+
+cdef void put_sections(Plan* p) noexcept nogil:
+    """Writes the section symbols."""
+    cdef Sym s
+    cdef uint32_t i
+    memset(&s, 0, sizeof(Sym))
+    s.st_info = STT_SECTION
+    for i in range(1, p.c.noutputs + 1):
+        s.st_value = p.c.outputs[i].address - value_base(p.c, i)
+        put_symbol(p, i, &s, p.c.outputs[i].index)
 
 
 cdef void visit_linker(Plan* p) noexcept nogil:
@@ -313,7 +312,7 @@ cdef void put_local(Plan* p, uint32_t* at, uint32_t frag, uint64_t offset, uint8
         s.st_value = (p.c.frag_addr[frag] + offset) | bits
         s.st_size = size
         s.st_info = type
-        put_symbol(p, at[0], &s, p.shndx[p.c.frags[frag].output])
+        put_symbol(p, at[0], &s, p.c.outputs[p.c.frags[frag].output].index)
     at[0] += 1
 
 
@@ -414,9 +413,9 @@ cdef class SymbolTable:
     cdef uint32_t* indices
     cdef uint64_t* bases
 
-    def __init__(self, Tables tables, uint32_t discard, bint only_marked, uint32_t reserved, bint want_indices):
-        """discard: 0 default, 1 -X, 2 -x, 3 --discard-none; reserved: entries behind index 0 that the caller
-        writes (section symbols); want_indices: keep the new index of every symbol (-r, --emit-relocs)."""
+    def __init__(self, Tables tables, uint32_t discard, bint only_marked, bint relocated):
+        """discard: 0 default, 1 -X, 2 -x, 3 --discard-none; relocated: -r, --emit-relocs: a section symbol for each of
+        Columns.outputs stands behind entry 0, and the new index of every symbol is kept."""
         cdef Columns* c = &tables.c
         cdef Plan* p = &self.plan
         cdef uint32_t k
@@ -431,7 +430,8 @@ cdef class SymbolTable:
         p.files = <FilePlan*>calloc(n, sizeof(FilePlan))
         if p.files == NULL:
             raise MemoryError
-        if want_indices:
+        p.sections = relocated
+        if relocated:
             self.bases = <uint64_t*>malloc((n + 1) * sizeof(uint64_t))
             if self.bases == NULL:
                 raise MemoryError
@@ -445,11 +445,11 @@ cdef class SymbolTable:
             p.local_index = self.indices
             p.local_base = self.bases
         with nogil:
-            if want_indices and (discard == DISCARD_TEMPORARY or discard == DISCARD_ALL or only_marked):
+            if relocated and (discard == DISCARD_TEMPORARY or discard == DISCARD_ALL or only_marked):
                 parallel_for(mark_used, p, c.nlive, c.threads)
             parallel_for(visit_object, p, n - 1, c.threads)
             visit_linker(p)
-        self.assign(reserved)
+        self.assign(c.noutputs if relocated else 0)
 
     cdef void assign(self, uint32_t reserved):
         """Turns counts into first indices and offsets."""
@@ -470,39 +470,22 @@ cdef class SymbolTable:
         self.count = glob
         self.string_size = string
 
-    def write(self, size_t symtab, size_t strtab, size_t extended, shndx, bases):
-        """Writes the tables at addresses `symtab`, `strtab` and `extended` (0: no .symtab_shndx).
-
-        shndx: list, section header index by output number, element 0 being 0; bases: list of the addresses that the
-        values count from, in the same way: zeros but under -r. Entry 0 is written; reserved entries are the caller's."""
+    def write(self, size_t symtab, size_t strtab, size_t extended):
+        """Writes the tables at addresses `symtab`, `strtab` and `extended` (0: no .symtab_shndx). Columns.outputs has
+        the section header indices."""
         cdef Plan* p = &self.plan
         cdef Columns* c = p.c
-        cdef uint32_t* map = <uint32_t*>malloc((len(shndx) + 1) * sizeof(uint32_t))
-        cdef uint32_t k
-        cdef uint64_t* starts = <uint64_t*>malloc((len(bases) + 1) * sizeof(uint64_t))
-        if map == NULL or starts == NULL:
-            free(map)
-            free(starts)
-            raise MemoryError
-        for k in range(len(shndx)):
-            map[k] = shndx[k]
-        for k in range(len(bases)):
-            starts[k] = bases[k]
-        p.shndx = map
-        p.bases = starts
         p.out = <uint8_t*>symtab
         p.strings = <char*>strtab
         p.extended = <uint32_t*>extended
-        memset(p.out, 0, 16 if c.elf32 else 24)
+        memset(p.out, 0, symbol_size(c))
         p.strings[0] = 0
         with nogil:
+            if p.sections:
+                put_sections(p)
             parallel_for(visit_object, p, p.nfiles - 1, c.threads)
             visit_linker(p)
         p.out = NULL
-        p.shndx = NULL
-        p.bases = NULL
-        free(map)
-        free(starts)
 
     def index_tables(self):
         """Addresses of (local_index, local_base, global_index) for _core.relocs; 0 unless wanted."""

@@ -109,6 +109,10 @@ cdef enum:                   # Fragment.kind
     FRAG_COMMON = 6          # storage of one common symbol
     FRAG_THUNK = 7           # range-extension thunks, veneers
 
+cdef enum:                   # Fragment.rule of sections that no statement takes, until they have a rule of their own
+    ALONE_RULE = 0xfffffffe  # shares it with no other section
+    NO_RULE = 0xffffffff     # shares it with sections of the same name and kind
+
 cdef enum:                   # bits of the frag_state column
     STATE_LIVE = 1           # part of the output
     STATE_DISCARDED = 2      # member of a COMDAT group or linkonce section that lost
@@ -383,6 +387,25 @@ cdef struct ThunkRef:        # which thunk a relocation with the verdict V_THUNK
     uint32_t thunk           # Thunk row
     uint32_t pad             # zero
 
+cdef struct Output:          # an output section, by Fragment.output; made when header indices are known
+    uint64_t address         # of its first byte, 0 in a relocatable file
+    uint32_t index           # section header index
+    uint32_t relocs          # section header index of its relocation section, 0 none
+
+cdef struct Plain:           # -r: an output section that nothing but its members says anything about; 64 bytes
+    const uint32_t* members  # [count] its fragments in order
+    uint32_t count           # how many
+    uint32_t name            # where the name of its relocation section stands, which its own name ends
+    uint64_t size            # bytes
+    uint64_t offset          # file offset of its contents
+    uint64_t records         # file offset of its relocations
+    uint32_t nrelocs         # number of relocations
+    uint32_t type            # sh_type
+    uint32_t flags           # sh_flags
+    uint32_t entsize         # sh_entsize
+    uint32_t align_log2      # log2 of its alignment
+    uint32_t pad             # zero
+
 cdef enum:                   # bits of Columns.needs: what the whole output needs, set by scan
     NEEDS_GOT_BASE = 1       # something refers to the GOT as such: its section exists though empty
     NEEDS_TLSLD = 2          # a module/offset pair for local-dynamic TLS
@@ -440,6 +463,10 @@ cdef struct Columns:
     uint32_t ncies           # rows in use
     uint32_t nfdes           # rows in use
     uint32_t nehs            # rows in use
+    Output* outputs          # [noutputs + 1] by Fragment.output, row 0 none; NULL before the output is written
+    uint32_t noutputs        # output sections
+    uint32_t nplain          # how many of them, the last ones, are rows of `plain`
+    Plain* plain             # [nplain]
     uint32_t special[48]     # fragment ids of linker-made sections, by SPECIAL_*; 0 when absent
     Image image              # addresses for formulas
     Rela* dynrels            # [ndynrels] canonical dynamic relocations being made; relative ones first

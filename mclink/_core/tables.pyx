@@ -213,6 +213,8 @@ cdef class Tables:
         free(c.cies)
         free(c.fdes)
         free(c.ehs)
+        free(c.outputs)
+        free(c.plain)
         if c.faults != NULL:
             free(c.faults.rows)
             free(c.faults)

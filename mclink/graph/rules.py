@@ -6,10 +6,11 @@ and get a rule of their own for each distinct name. Source: GNU ld manual, node 
 """
 
 from mclink._core.classify import Matcher, discard_rules
+from mclink._core.orphans import number_orphans
 from mclink.context import OutputSection, Run
 from mclink.diag import LinkError
 from mclink.script import ast
-from mclink.plan import Orphan, Overlay, Plan, place_behind
+from mclink.plan import Orphan, Overlay, Plan, place_behind, script_sections
 
 _KEEP = 1                 # classify.pyx: RULE_KEEP
 _DISCARD = 2              # classify.pyx: RULE_DISCARD
@@ -35,7 +36,7 @@ def match_sections(link):
     matcher.classify(link.tables, strip_debug, apart)
     for section in builder.constrained:
         _decide_constraint(link, section, strip_debug, apart)
-    _number_orphans(link, apart)
+    _number_orphans(link)
 
 
 class _Builder:
@@ -224,13 +225,18 @@ def _decide_constraint(link, section, strip_debug, apart):
         matcher.classify(link.tables, strip_debug, apart, bytes(only))
 
 
-def _number_orphans(link, apart):
+def _number_orphans(link):
     options = link.options
     plan = link.plan
     runs = link.runs
     plan.first_orphan = len(runs)
-    found = plan.matcher.number_orphans(link.tables, plan.first_orphan,
-                                        options.unique is not None and not options.unique, apart)
+    names = None
+    if options.relocatable and options.orphan_handling == "place":
+        names = [_encode(section.name) for section in script_sections(plan)]
+    # What is compressed is an OutputSection, for its new size and contents.
+    compressed = options.compress_debug[0] != "none" or bool(options.compress_sections)
+    apart = options.unique is not None and not options.unique
+    found, plan.plain = number_orphans(link.tables, plan.matcher.orphans(), plan.first_orphan, apart, names, compressed)
     if options.orphan_handling == "discard":
         discard_rules(link.tables, plan.first_orphan)
     for name, type, flags, first in found:

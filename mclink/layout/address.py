@@ -21,6 +21,8 @@ def assign_addresses(link):
     that the script assigns, and `link.image` "phoff", "phnum", "shoff_min" (end of what has an offset).
     """
     drop_empty(link)
+    if link.plan.plain:
+        link.members.number_plain(link.tables, len(link.runs), len(link.outputs))
     align_tls(link)
     prepare = getattr(link.target.data, "prepare_layout", None)
     if prepare is not None:

@@ -13,7 +13,7 @@ from mclink.elf import (
     SHT_PREINIT_ARRAY, SHT_PROGBITS)
 from mclink.script import ast
 from mclink.layout.orphans import place_orphans
-from mclink.plan import Overlay
+from mclink.plan import Overlay, script_sections
 
 # Flags of inputs that the output section of a final link does not show.
 _INPUT_ONLY = SHF_INFO_LINK | SHF_GROUP | SHF_COMPRESSED | SHF_EXCLUDE
@@ -38,7 +38,7 @@ def create_outputs(link):
     `link.members`, and Fragment.output.
     """
     plan = link.plan
-    members = link.members = Members(link.tables, len(link.runs))
+    members = link.members = Members(link.tables, len(link.runs) + link.plan.plain)
     own = set()
     for section in script_sections(plan):
         if any(type(item) is tuple and item[0] == ast.CLASS_REF for item in section.statements):
@@ -107,15 +107,6 @@ def _carry_load_regions(plan):
                 and (definition is None or definition[4] is None and definition[7] is None)):
             section.lma_region = before.lma_region
         before = section
-
-
-def script_sections(plan):
-    """The OutputSections of the plan, those of overlays included."""
-    for item in plan.statements:
-        if type(item) is OutputSection:
-            yield item
-        elif type(item) is Overlay:
-            yield from item.members
 
 
 def drop_empty(link):

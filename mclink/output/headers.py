@@ -1,9 +1,10 @@
 """ELF header, program headers and section headers of the output. Source: gABI chapters 4 and 5."""
 
-from mclink._core import image, symbols
+from mclink._core import symbols
+from mclink._core.headers import HeaderTable
 from mclink.script import ast
 from mclink.target import RAW_FORMATS
-from mclink.elf import (ET_DYN, ET_EXEC, ET_REL, SHF_INFO_LINK, SHN_LORESERVE, SHN_XINDEX, SHT_NULL)
+from mclink.elf import (ET_DYN, ET_EXEC, ET_REL, SHF_INFO_LINK, SHN_LORESERVE, SHN_XINDEX)
 
 
 def header_size(link):
@@ -60,8 +61,9 @@ def entry_address(link):
     return text.address
 
 
-def write_headers(link, out, sections):
-    """Writes all three kinds of headers into the image."""
+def write_headers(link, out, sections, count):
+    """Writes all three kinds of headers into the image. sections: those that are OutputSections, the last .shstrtab;
+    count: section headers in all, the one of index 0 included."""
     if link.options.oformat in RAW_FORMATS:
         return
     data = link.target.data
@@ -75,8 +77,9 @@ def write_headers(link, out, sections):
     options = link.options
     kind = ET_REL if options.relocatable else ET_DYN if options.shared or options.pie else ET_EXEC
     shoff = link.image["shoff"]
-    count = len(sections) + 1 if shoff else 0
-    names = len(sections) if shoff else 0
+    if not shoff:
+        count = 0
+    names = count - 1 if count else 0
     osabi = link.image.get("osabi", 0)
     ident = b"\x7fELF" + bytes((2 if wide else 1, 2 if data.BIG_ENDIAN else 1, 1, osabi,
                                 link.image.get("abi_version", 0))) + bytes(7)
@@ -97,7 +100,8 @@ def write_headers(link, out, sections):
     out.put(header_size(link), b"".join(rows))
     if not shoff:
         return
-    rows = [(0, SHT_NULL, 0, 0, 0, count if count >= SHN_LORESERVE else 0, names if names >= SHN_LORESERVE else 0, 0, 0, 0)]
+    table = HeaderTable(link.tables, count)
+    table.set(0, 0, 0, 0, 0, 0, count if count >= SHN_LORESERVE else 0, names if names >= SHN_LORESERVE else 0, 0, 0, 0)
     offsets = link.image["shstr_offsets"]
     for section in sections:
         info = section.info
@@ -108,6 +112,12 @@ def write_headers(link, out, sections):
         head = section.link
         head = 0 if head is None else head if isinstance(head, int) else head.index
         size = section.size if section.compressed is None else len(section.compressed)
-        rows.append((offsets[section.name], section.type, flags, section.address, section.offset, size, head, info,
-                     section.align, section.entsize))
-    out.put(shoff, image.pack_rows(rows, bytes((4, 4, word, word, word, word, 4, 4, word, word)), data.BIG_ENDIAN))
+        table.set(section.index, offsets[section.name], section.type, flags, section.address, section.offset, size, head,
+                  info, section.align, section.entsize)
+    if link.options.relocatable:
+        from mclink._core import plain
+        symtab = link.image["symtab"]
+        plain.fill_headers(link.tables, table.address, symtab, len(sections[-1].contents))
+        if link.extra["groups"] is not None:
+            link.extra["groups"].write(out.address, table.address, offsets[".group"], symtab, link.symbols.index_tables())
+    table.write(out.address + shoff)

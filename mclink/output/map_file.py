@@ -83,6 +83,8 @@ class Map:
             # GNU ld appends sections that have no place in the script, behind OUTPUT.
             behind.insert(0, statements.pop())
         self.write_statements(statements)
+        if self.link.plan.plain:
+            self.text.add_plain()
         self.write_discards()
         self.write_loads(second)
         form = self.link.options.oformat or self.link.target.data.OUTPUT_FORMAT

@@ -4,7 +4,7 @@ from mclink._core import symbols
 from mclink._core.symtab import SymbolTable, mark_names
 from mclink.context import OutputSection
 from mclink.diag import LinkError
-from mclink.elf import SHN_LORESERVE, SHN_XINDEX, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX
+from mclink.elf import SHN_LORESERVE, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX
 from mclink.output import relocs
 from mclink.paths import read_file
 from mclink.target import RAW_FORMATS
@@ -27,7 +27,7 @@ def plan_tables(link, first_index):
         if options.retain_symbols_file:
             retain(link)
         plan = link.symbols = SymbolTable(link.tables, DISCARDS[options.discard], bool(options.retain_symbols_file),
-                                          len(link.outputs) if relocated else 0, relocated)
+                                          relocated)
         symtab = table(".symtab", SHT_SYMTAB, plan.count * (24 if wide else 16), 8 if wide else 4,
                        24 if wide else 16)
         symtab.info = plan.first_global
@@ -46,11 +46,15 @@ def plan_tables(link, first_index):
     return tables
 
 
-def name_sections(link, sections):
-    """Fills .shstrtab, the last of `sections`, with the names of all."""
-    link.image["shstr_offsets"], names = name_strings(sections)
-    sections[-1].contents = names
-    sections[-1].size = len(names)
+def name_sections(link, sections, groups, more):
+    """Fills .shstrtab, the last of `sections`, with the names of all, and of groups when there are some; `more` bytes
+    are left behind them for the names of _core.plain."""
+    names = {section.name for section in sections}
+    if groups is not None:
+        names.add(".group")
+    link.image["shstr_offsets"], contents = name_strings(names)
+    sections[-1].contents = contents
+    sections[-1].size = len(contents) + more
 
 
 def table(name, type, size, align, entsize):
@@ -62,11 +66,11 @@ def table(name, type, size, align, entsize):
     return section
 
 
-def name_strings(sections):
-    """(offsets by name, bytes) of .shstrtab; a name that ends another shares its bytes."""
+def name_strings(names):
+    """(offsets by name, bytes) of a string table; a name that ends another shares its bytes."""
     offsets = {}
     data = bytearray(b"\0")
-    for name in sorted({section.name for section in sections}, key=lambda text: text[::-1], reverse=True):
+    for name in sorted(names, key=lambda text: text[::-1], reverse=True):
         text = name.encode("utf-8", "surrogateescape")
         if data.endswith(text + b"\0"):
             offsets[name] = len(data) - len(text) - 1
@@ -91,42 +95,11 @@ def write_tables(link, out, tables):
     found = {section.name: section for section in tables}
     if ".symtab" in found:
         extended = found.get(".symtab_shndx")
-        indices = [0] * (max((output.number for output in link.outputs), default=0) + 1)
-        bases = indices.copy()
-        for output in link.outputs:
-            indices[output.number] = output.index
-            if link.options.relocatable:
-                # A script may give sections addresses; values count from the section all the same (gABI).
-                bases[output.number] = output.address
         link.symbols.write(out.address + found[".symtab"].offset, out.address + found[".strtab"].offset,
-                           out.address + extended.offset if extended else 0, indices, bases)
-        if relocs.wanted(link):
-            write_section_symbols(link, out, found[".symtab"].offset,
-                                  extended.offset if extended else None)
+                           out.address + extended.offset if extended else 0)
     if ".shstrtab" in found:
-        out.put(found[".shstrtab"].offset, found[".shstrtab"].contents)
-
-
-def section_symbols(link):
-    """Symbol index of each output section's STT_SECTION symbol, by output number; element 0 is 0."""
-    return [0] + list(range(1, len(link.outputs) + 1))
-
-
-def write_section_symbols(link, out, symtab, extended):
-    """The STT_SECTION symbols behind entry 0, one for each output section. extended: file offset of
-    .symtab_shndx or None."""
-    data = link.target.data
-    order = "big" if data.BIG_ENDIAN else "little"
-    rows = []
-    indices = []
-    for output in link.outputs:
-        index = output.index if output.index < SHN_LORESERVE else SHN_XINDEX
-        address = 0 if link.options.relocatable else output.address
-        indices.append((output.index if index == SHN_XINDEX else 0).to_bytes(4, order))
-        if data.ELF_CLASS == 64:
-            rows.append(bytes(4) + b"\3\0" + index.to_bytes(2, order) + address.to_bytes(8, order) + bytes(8))
-        else:
-            rows.append(bytes(4) + address.to_bytes(4, order) + bytes(4) + b"\3\0" + index.to_bytes(2, order))
-    out.put(symtab + (24 if data.ELF_CLASS == 64 else 16), b"".join(rows))
-    if extended is not None:
-        out.put(extended + 4, b"".join(indices))
+        names = found[".shstrtab"]
+        out.put(names.offset, names.contents)
+        if len(names.contents) < names.size:
+            from mclink._core import plain
+            plain.write_names(link.tables, out.address + names.offset + len(names.contents))

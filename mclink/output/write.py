@@ -6,7 +6,7 @@ loaded (.symtab, .strtab, .shstrtab), section headers.
 
 import posix
 
-from mclink._core import apply, ehframe, image, load, merge, place
+from mclink._core import apply, ehframe, image, load, merge, place, plain
 from mclink.context import Run
 from mclink.diag import LinkError
 from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_LINK_ORDER, SHT_NOBITS, SHT_REL, SHT_RELA
@@ -20,13 +20,15 @@ from mclink.output import build_id, compress, dynamic, headers, relocs, symtab
 def write_output(link):
     """Write output"""
     options = link.options
+    if options.oformat in RAW_FORMATS and relocs.wanted(link):
+        raise LinkError(f"--oformat {options.oformat} has no place for the relocations of -r and --emit-relocs")
     link.extra["merged"] = merged_groups(link)
     link.extra["unwind"] = ehframe.outputs(link.tables)
     if options.compress_debug[0] != "none" or options.compress_sections:
         compress.compress_sections(link, write_section)
     relocations = relocs.plan_relocations(link)
-    sections = plan_sections(link, relocations)
-    size = place_tail(link, sections)
+    sections, tables, count = plan_sections(link, relocations)
+    size = place_tail(link, sections, tables, count)
     target = encode(options.output)
     text = options.oformat in ("srec", "ihex")
     try:
@@ -34,7 +36,7 @@ def write_output(link):
     except OSError as error:
         raise LinkError(f"cannot create {options.output}: {posix.strerror(error.errno)}") from None
     try:
-        fill_image(link, out, sections, relocations)
+        fill_image(link, out, sections, tables, relocations, count)
         link.diag.check()
         if text:
             from mclink.output.raw import as_text
@@ -53,20 +55,29 @@ def is_regular(path):
 
 
 def plan_sections(link, relocations):
-    """All sections of the output in the order of their headers: groups, which must stand before their members
-    (gABI), output sections, each with its relocations behind it, and the symbol tables."""
+    """(the output sections in the order of their headers, each with its relocations behind it; the symbol tables;
+    number of section headers).
+
+    Headers: groups, which must stand before their members (gABI), output sections, what -r has as rows only, tables."""
     own = {section.info.number: section for section in relocations}
-    sections = relocs.plan_groups(link)
+    groups = relocs.plan_groups(link)
+    sections = []
     for output in in_header_order(link):
         sections.append(output)
         if output.number in own:
             sections.append(own[output.number])
-    for index, section in enumerate(sections, 1):
+    for index, section in enumerate(sections, groups.count + 1 if groups is not None else 1):
         section.index = index
-    relocs.size_groups(link, relocations)
-    tables = symtab.plan_tables(link, len(sections) + 1)
-    for section in relocations + [group for group, _ in link.extra["groups"]]:
-        section.link = tables[0]
+    index = sections[-1].index + 1 if sections else 1
+    rows = [(output.address, output.index, own[output.number].index if output.number in own else 0)
+            for output in link.outputs]
+    index, names_size = plain.index_outputs(link.tables, rows, index)
+    tables = symtab.plan_tables(link, index)
+    if tables:
+        symtab.name_sections(link, sections + tables, groups, names_size)
+        link.image["symtab"] = tables[0].index
+        for section in relocations:
+            section.link = tables[0]
     if len(tables) > 1:
         for section in link.outputs:
             # The IRELATIVE relocations of a static executable have no .dynsym to name.
@@ -75,10 +86,7 @@ def plan_sections(link, relocations):
     for section in link.outputs:
         if section.flags & SHF_LINK_ORDER and section.link is None:
             section.link = followed_section(link, section)
-    sections += tables
-    if tables:
-        symtab.name_sections(link, sections)
-    return sections
+    return sections, tables, index + len(tables)
 
 
 def in_header_order(link):
@@ -101,17 +109,18 @@ def in_header_order(link):
 
 
 def followed_section(link, section):
-    """The output section whose order a SHF_LINK_ORDER section follows (gABI, sh_link); None when there is none."""
+    """Header index of the section whose order a SHF_LINK_ORDER section follows (gABI, sh_link); None: there is none."""
     for item in section.statements:
         if type(item) is Run:
             number = link.members.followed_output(link.tables, item.number)
             if number:
-                return link.outputs[number - 1]
+                return plain.output_index(link.tables, number)
     return None
 
 
-def place_tail(link, sections):
-    """File offsets of what no segment loads, behind the loaded sections; the size of the file in bytes."""
+def place_tail(link, sections, tables, count):
+    """File offsets of what no segment loads, behind the loaded sections; the size of the file in bytes. count: number
+    of section headers."""
     if link.options.oformat in RAW_FORMATS:
         from mclink.output.raw import place_raw
         return place_raw(link)
@@ -120,16 +129,22 @@ def place_tail(link, sections):
     for output in sections:
         if loaded and output.flags & SHF_ALLOC and output.type != SHT_NOBITS and output.size:
             end = max(end, output.offset + output.file_size)
+    if link.extra["groups"] is not None:
+        end = link.extra["groups"].place(end)
     for output in sections:
         if not (loaded and output.flags & SHF_ALLOC):
             end = place_one(output, end)
+    if not loaded:
+        end = plain.place_plain(link.tables, end)
+    for table in tables:
+        end = place_one(table, end)
     if not link.options.section_header:
         link.image["shoff"] = 0
         return end
     word = link.target.data.ELF_CLASS // 8
     end = (end + word - 1) & -word
     link.image["shoff"] = end
-    return end + headers.section_header_size(link, len(sections) + 1)
+    return end + headers.section_header_size(link, count)
 
 
 def place_one(output, end):
@@ -213,8 +228,8 @@ def merged_groups(link):
     return found
 
 
-def fill_image(link, out, sections, relocations):
-    """Everything between creating the file and closing it."""
+def fill_image(link, out, sections, tables, relocations, count):
+    """Everything between creating the file and closing it. Arguments: see plan_sections()."""
     runs = []
     for output in link.outputs:
         if output.compressed is not None:
@@ -226,9 +241,11 @@ def fill_image(link, out, sections, relocations):
         if output.compressed is None and output.file_size:
             finish_section(link, output, out.address + output.offset)
     dynamic.write_synthetic(link, out.address)
-    symtab.write_tables(link, out, sections)
-    if relocations or link.extra["groups"]:
-        relocs.write_relocations(link, out, relocations, symtab.section_symbols(link))
-    headers.write_headers(link, out, sections)
+    symtab.write_tables(link, out, tables)
+    if link.options.relocatable:
+        plain.write_plain(link.tables, out.address)
+    if relocs.wanted(link):
+        relocs.write_relocations(link, out, relocations)
+    headers.write_headers(link, out, sections + tables, count)
     faults.check(link)
     build_id.write_build_id(link, out)

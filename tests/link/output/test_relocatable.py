@@ -96,6 +96,54 @@ def test_r_unique(tc):
     assert sum(s.name == "sec" for s in e.sections) == 2
 
 
+def test_r_sections_with_several_members(tc):
+    """Sections of one name, neither in a group nor in the script: aligned one behind the other, relocations follow."""
+    obj = [tc.asm(f"""
+        .section .text.same,"ax",%progbits
+        .global f{i}
+        f{i}: .byte {i}
+        .section .data.same,"aw",%progbits
+        .balign {1 << i}
+        .global d{i}
+        d{i}: .long f{i}
+        .section .bss.same,"aw",%nobits
+        .balign 8
+        .zero {i + 1}
+    """, name=f"o{i}") for i in range(1, 4)]
+    path = tc.ld("r.o", "-r", *obj).path
+    e = tc.elf(path)
+    assert e.section(".data.same").size == 12 and e.section(".data.same").align == 8
+    assert [e.symbol(f"d{i}").value for i in (1, 2, 3)] == [0, 4, 8]
+    assert e.section(".text.same").size == 3 and [e.symbol(f"f{i}").value for i in (1, 2, 3)] == [0, 1, 2]
+    assert e.section(".bss.same").type == "SHT_NOBITS" and e.section(".bss.same").size == 20
+    rows = e.relocs((".rela" if e.section(".rela.data.same") else ".rel") + ".data.same")
+    assert [(r.offset, r.symbol) for r in rows] == [(0, "f1"), (4, "f2"), (8, "f3")]
+    threaded = tc.ld("r2.o", "-r", "--threads=1", *obj).path if tc.linker.flavour == "mclink" else path
+    assert open(threaded, "rb").read() == open(path, "rb").read()
+
+
+def test_r_more_sections_than_16_bits_count(tc):
+    """Header indices from SHN_LORESERVE on stand in .symtab_shndx and in section header 0 (gABI)."""
+    n = 33000
+    lines = "".join(f'.section .text.f{i},"ax",%progbits\n.global f{i}\nf{i}: .long f{n - 1 - i}\n' for i in range(n))
+    path = tc.ld("r.o", "-r", tc.asm(lines)).path
+    e = tc.elf(path)
+    assert len(e.sections) > 2 * n
+    # readelf resolves SHN_XINDEX.
+    shndx = {words[-1]: words[6] for words in map(str.split, run_command(["readelf", "-sW", path]).out.splitlines()) if len(words) == 8}
+    for name in ("f0", f"f{n - 1}"):
+        assert e.sections[int(shndx[name])].name == ".text." + name
+    rows = e.relocs((".rela" if e.section(f".rela.text.f{n - 1}") else ".rel") + f".text.f{n - 1}")
+    assert [r.symbol for r in rows] == ["f0"]
+
+
+def test_r_map_names_every_section(tc):
+    text = tc.ld("r.o", "-r", "-M", tc.c("int f(void) { return 1; } int d = 1;", "-ffunction-sections", "-fdata-sections")).out
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith(".data.d "))
+    assert lines[at + 1].startswith(" .data.d ") and ["d"] in [line.split()[1:] for line in lines[at + 2:at + 5]]
+
+
 def test_r_strip(tc):
     a, b = objects(tc, "-g")
     rel = tc.ld("r.o", "-r", "-S", a, b).path
@@ -194,3 +242,9 @@ def test_static_executable_has_no_relocations(tc):
 def test_undefined_is_reported_in_a_final_link_of_r(tc):
     rel = tc.ld("r.o", "-r", tc.c("int nowhere(void); int main(void) { return nowhere(); }")).path
     assert_failed(tc.link("prog", rel, check=False), "nowhere")
+
+
+@pytest.mark.parametrize("flag", ["-r", "--emit-relocs"])
+def test_formats_without_relocations_are_refused(tc, flag):
+    done = tc.ld("r.bin", flag, "--oformat", "binary", "-e", "0", tc.c("int f(void) { return 1; }"), check=False)
+    assert done.rc == 1 and "binary" in done.err and "Traceback" not in done.err
