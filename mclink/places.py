@@ -43,10 +43,33 @@ def named_symbol(link, file, sym, gid=0):
     return f"'{readable(link, name)}'"
 
 
+def covering_symbol(link, file, index, offset):
+    """Name of the function or object at a byte of a section; through its descriptor where the target has those."""
+    covering = inspect.enclosing_symbol(link.tables, file, index, offset)
+    kind = getattr(link.target.data, "DESCRIPTORS", None)
+    if covering or kind is None:
+        return covering
+    rows = [row for row in inspect.descriptors(link.tables, file, *kind) if row[2] == index and row[3] <= offset]
+    if not rows:
+        return None
+    section, at, _, _ = max(rows, key=lambda row: row[3])
+    return inspect.symbol_at(link.tables, file, section, at)
+
+
+def code_place(link, file, index, offset):
+    """(section, byte) of the code whose descriptor stands at a byte of a section, or of that byte itself."""
+    kind = getattr(link.target.data, "DESCRIPTORS", None)
+    if kind is not None and inspect.section(link.tables, file, index) == kind[0]:
+        for section, at, code, value in inspect.descriptors(link.tables, file, *kind):
+            if section == index and at == offset:
+                return code, value
+    return index, offset
+
+
 def object_place(link, file, index, offset, alone=False):
     """`user.o:(main)`, with the archive behind it; alone: section and offset, whatever symbol covers them."""
     name, archive = inspect.file_names(link.tables, file)
-    covering = None if alone else inspect.enclosing_symbol(link.tables, file, index, offset)
+    covering = None if alone else covering_symbol(link, file, index, offset)
     if covering:
         where = readable(link, covering)
     else:
@@ -60,7 +83,7 @@ def short_place(link, frag, offset):
     file, index = owner(link, frag)
     shown = files.file_name(link.tables, file)
     section = f"{section_text(link, frag)}+{offset:#x}"
-    covering = inspect.enclosing_symbol(link.tables, file, index, offset) if index else None
+    covering = covering_symbol(link, file, index, offset) if index else None
     if covering:
         return f"{shown}:(function {readable(link, covering)}: {section})"
     return f"{shown}:({section})"
@@ -146,6 +169,7 @@ def definition_lines(link, file, sym, word="defined at ", alone=False):
     if not 0 < index < 0xff00:
         kind = {SHN_ABS: " (an absolute symbol)", SHN_COMMON: " (a common symbol)"}.get(index, "")
         return [word + files.file_name(link.tables, file) + kind]
+    index, value = code_place(link, file, index, value)
     return place_lines(link, file, index, value, word, alone, name)
 
 

@@ -5,7 +5,7 @@ messages do not depend on threads.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
 from libc.string cimport memcmp
-from mclink._core.bytes cimport load32
+from mclink._core.bytes cimport load32, load64
 from mclink._core.elf cimport *
 from mclink._core.tables cimport *
 
@@ -119,6 +119,39 @@ def enclosing_symbol(Tables tables, uint32_t id, uint32_t index, uint64_t offset
                 and sym_section(f, i) == index:
             return <bytes>symbol_text(f, i)
     return None
+
+
+def symbol_at(Tables tables, uint32_t id, uint32_t index, uint64_t value):
+    """Name of the function symbol of a parsed file at byte `value` of section `index`; None when there is none."""
+    cdef File* f = &tables.c.files[id]
+    cdef uint32_t i
+    for i in range(1, f.nsyms):
+        if f.syms[i].st_info & 15 == STT_FUNC and f.syms[i].st_value == value and shndx_is_ordinary(f, i) \
+                and sym_section(f, i) == index:
+            return <bytes>symbol_text(f, i)
+    return None
+
+
+def descriptors(Tables tables, uint32_t id, bytes name not None, uint32_t size):
+    """Function descriptors of a parsed 64-bit file, `size` bytes each, in its sections of that name: list of (section,
+    byte, section of the code, its byte), by the relocation of their first words. What is damaged is left out."""
+    cdef File* f = &tables.c.files[id]
+    cdef Shdr* s
+    cdef bint swap = f.flags & FILE_SWAP != 0
+    cdef uint32_t i, sym
+    cdef uint64_t at
+    rows = []
+    for i in range(1, f.shnum if f.shdrs != NULL else 0):
+        s = &f.shdrs[i]
+        if s.sh_type != SHT_RELA or not 0 < s.sh_info < f.shnum or section(tables, id, s.sh_info) != name \
+                or s.sh_offset > f.size or s.sh_size > f.size - s.sh_offset:
+            continue
+        for at in range(s.sh_offset, s.sh_offset + s.sh_size // 24 * 24, 24):
+            sym = <uint32_t>(load64(f.data + at + 8, swap) >> 32)
+            if load64(f.data + at, swap) % size == 0 and 0 < sym < f.nsyms and shndx_is_ordinary(f, sym):
+                rows.append((s.sh_info, load64(f.data + at, swap), sym_section(f, sym),
+                             f.syms[sym].st_value + load64(f.data + at + 16, swap)))
+    return rows
 
 
 def source_name(Tables tables, uint32_t id):

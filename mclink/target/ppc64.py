@@ -313,7 +313,7 @@ def merge_inputs(link):
     merge_attributes(link)
     link.image["e_flags"] = abi if chosen else 0
     if abi == 1:
-        link.extra["descriptors"] = b".opd", 24
+        link.extra["descriptors"] = link.target.data.DESCRIPTORS
 
 
 def drop_records(link):

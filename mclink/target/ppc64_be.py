@@ -13,6 +13,7 @@ STYLE = "elf64ppc"
 OUTPUT_FORMAT = "elf64-powerpc"
 E_FLAGS = 1
 DEFAULT_ABI = 1
+DESCRIPTORS = b".opd", 24    # sections whose symbols stand for the code that they name, bytes of a descriptor
 PLT_EH_CIE = bytes((0, 0, 0, 20)) + ppc64.PLT_EH_CIE[4:]
 INTERP = {**ppc64.INTERP, "linux": "/lib64/ld64.so.1"}
 

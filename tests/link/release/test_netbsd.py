@@ -333,7 +333,8 @@ def test_boot_block(tc, script, address):
     for path in (ours, theirs):
         run_command([tc.tool("objcopy"), "-O", "binary", path, path.with_suffix(".bin")])
         images.append(path.with_suffix(".bin"))
-    direct = tc.ld("boot.raw", *args, "-nostdlib", "-N", "-e", "start", "-Ttext", address, "--oformat", "binary", *objects, lib).path
+    plain = PLAIN.get(tc.target.machine, ())
+    direct = tc.ld("boot.raw", *args, *plain, "-nostdlib", "-N", "-e", "start", "-Ttext", address, "--oformat", "binary", *objects, lib).path
     assert direct.read_bytes() == images[0].read_bytes()
     assert tc.target.machine == "EM_PPC64" or images[0].stat().st_size == images[1].stat().st_size
 
