@@ -76,6 +76,7 @@ def create_outputs(link):
 def _pass_stack_note(link):
     """-r: what the inputs say of the stack is said again, by the flags of an empty .note.GNU-stack."""
     executable, missing, noted = stack_request(link.tables)
+    missing = missing if getattr(link.target.data, "DEFAULT_EXECSTACK", True) else 0
     if not noted or any(section.name == ".note.GNU-stack" for section in script_sections(link.plan)):
         return
     if any(file[0] == "*" and matches(pattern[0].encode("utf-8", "surrogateescape"), b".note.GNU-stack")

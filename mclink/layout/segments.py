@@ -192,7 +192,8 @@ def _other_segments(link, sections, headers, estimate, loads=()):
 
 def decide_stack(link):
     """Sets link.image["stack"]: the flags of PT_GNU_STACK, None for no header. -z execstack decides, else the
-    inputs do: one that asks for an executable stack, or says nothing while others do, gets it."""
+    inputs do: one that asks for an executable stack gets it, and where that is the machine's default (DEFAULT_EXECSTACK)
+    one that says nothing while others do."""
     options = link.options
     link.image["stack"] = None
     if options.relocatable or not options.z_gnustack:
@@ -200,6 +201,7 @@ def decide_stack(link):
     wanted = options.z_execstack
     if wanted is None:
         executable, missing, noted = place.stack_request(link.tables)
+        missing = missing if getattr(link.target.data, "DEFAULT_EXECSTACK", True) else 0
         if not noted and not options.z_stack_size:
             return
         wanted = bool(executable or missing)

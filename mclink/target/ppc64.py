@@ -25,6 +25,7 @@ IMAGE_BASE = 0x10000000     # start of an executable that is not position indepe
 MAX_PAGE_SIZE = 0x10000
 COMMON_PAGE_SIZE = 0x10000
 DEFAULT_RELRO = True
+DEFAULT_EXECSTACK = False   # objects that say nothing of the stack want no executable one
 DEFAULT_HASH_STYLE = "both" # run-time linkers that know one of them ignore the other
 SEPARATE_CODE = {}
 TLS_VARIANT = 1             # TP in front of the block, but for its bias

@@ -173,6 +173,12 @@ class Elf:
         assert s is not None, f"{self.path}: no symbol {name}"
         return s.value
 
+    def code(self, name):
+        """Address of a function's code, through its descriptor where the ABI has those."""
+        address = self.addr(name)
+        opd = self.section(".opd")
+        return self.word_at(address) if opd and opd.addr <= address < opd.addr + opd.size else address
+
     def dynamic_names(self, defined=True):
         return {s.name for s in self.dynsyms if s.name and s.defined == defined}
 
