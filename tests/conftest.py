@@ -1,14 +1,14 @@
 """Fixtures of the behaviour tests: ``tc``, a Toolchain for one target with the linker under test."""
 
 import os
-import time
+import sys
 from pathlib import Path
 
 import pytest
 
 from harness.linker import find_linker, find_peer
 from harness.targets import enabled_targets
-from harness.toolchain import Toolchain
+from harness.toolchain import Toolchain, clean_env, run_command
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +34,17 @@ def linker(session_dir):
 @pytest.fixture(scope="session")
 def peers(session_dir):
     return {name: find_peer(name, session_dir / name) for name in ("ld.bfd",)}
+
+
+@pytest.fixture(scope="session")
+def zig(session_dir):
+    """Function (cc or c++, zig's target, words...) -> Result of zig's clang, which has C libraries of other systems. What
+    it builds of them is kept for the session."""
+    def call(driver, target, *args, cwd):
+        cache = str(session_dir / "zig")
+        return run_command([sys.executable, "-m", "ziglang", driver, "-target", target, "-fno-sanitize=all", *args], cwd=cwd,
+                           env=clean_env(ZIG_GLOBAL_CACHE_DIR=cache, ZIG_LOCAL_CACHE_DIR=cache), timeout=900)
+    return call
 
 
 @pytest.fixture

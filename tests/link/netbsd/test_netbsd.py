@@ -2,11 +2,10 @@
 a linker whose name says the system; and beside that by lld, from the same objects."""
 
 import re
-import sys
 
 import pytest
 
-from harness.toolchain import clean_env, run_command
+from harness.toolchain import run_command
 
 pytestmark = pytest.mark.targets("amd64", "i386", "aarch64")
 
@@ -41,30 +40,24 @@ int twice(int n) { calls++; puts(names[n & 1]); return 2 * n + calls + shared_nu
 """
 
 
-@pytest.fixture(scope="session")
-def zig_cache(session_dir):
-    return session_dir / "zig"
-
-
 class NetBsd:
     """Objects and libraries of NetBSD, and the two linkers."""
 
-    def __init__(self, tc, cache):
+    def __init__(self, tc, zig):
         self.tc = tc
-        self.env = clean_env(ZIG_GLOBAL_CACHE_DIR=str(cache), ZIG_LOCAL_CACHE_DIR=str(cache))
-        self.base = [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGETS[tc.target.name], "-fno-sanitize=all"]
+        self.zig = lambda *args: zig("cc", ZIG_TARGETS[tc.target.name], *args, cwd=tc.dir)
         self.ld = tc.dir / PROGRAM_NAMES[tc.target.name]
         self.ld.symlink_to(tc.linker.path)
 
     def c(self, source, name, *flags):
         out = self.tc.dir / f"{name}.o"
-        run_command([*self.base, *flags, "-c", self.tc.write(f"{name}.c", source), "-o", out], cwd=self.tc.dir, env=self.env, timeout=600)
+        self.zig(*flags, "-c", self.tc.write(f"{name}.c", source), "-o", out)
         return out
 
     def system(self):
         """(start-up code, libraries), as the driver names them when it links."""
         source = self.tc.write("empty.c", "int main(void) { return 0; }\n")
-        said = run_command([*self.base, "-v", source, "-o", self.tc.dir / "empty"], cwd=self.tc.dir, env=self.env, timeout=600)
+        said = self.zig("-v", source, "-o", self.tc.dir / "empty")
         line = next(line for line in (said.out + said.err).splitlines()[::-1] if " -dynamic-linker " in line).split()
         return ([w for w in line if w.endswith("crt0.o")], [w for w in line if re.search(r"/lib\w+\.so\.\d+$", w)])
 
@@ -79,8 +72,8 @@ class NetBsd:
 
 
 @pytest.fixture
-def netbsd(tc, zig_cache):
-    return NetBsd(tc, zig_cache)
+def netbsd(tc, zig):
+    return NetBsd(tc, zig)
 
 
 def facts(e):
