@@ -29,12 +29,20 @@ class Link:
         "image",        # dict of names to ints that the output headers need (entry, phoff, ...)
         "dynamic",      # layout.dynamic.DynamicTables or None for a static link
         "symbols",      # output symbol-table plan (output.symtab)
+        "lto",          # lto.Lto once compiler IR has been met, else None
         "extra",        # dict for what only reports read (why a member was loaded, discarded sections ...)
     )
 
     def __init__(self):
-        for name in Link.__slots__:
+        for name in ("options", "diag", "clock", "tree", "lto"):
             setattr(self, name, None)
+        self.forget()
+
+    def forget(self):
+        """Goes back to where only the command line has been read."""
+        for name in Link.__slots__:
+            if name not in ("options", "diag", "clock", "tree", "lto"):
+                setattr(self, name, None)
         self.inputs = {}
         self.libraries = []
         self.runs = [None]

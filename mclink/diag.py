@@ -45,8 +45,7 @@ CATALOGUE = {
     "bad-shared": ("error", "{file}: {what} of the shared object is malformed (at {offset:#x})"),
     "bad-archive": ("error", "{file}: malformed archive (at {offset:#x}): {why}"),
     "wrong-machine": ("error", "{file} is incompatible with {target}"),
-    "lto-object": ("error", "{file}: was compiled for LTO (-flto): it holds compiler IR and no machine code, and mclink loads no compiler plugin; "
-                            "compile it without -flto, or with -ffat-lto-objects"),
+    "lto-object": ("error", "{file}: was compiled for LTO (-flto): it holds compiler IR and no machine code"),
     "no-memory": ("error", "out of memory"),
     # symbols
     "undefined-symbol": ("error", "undefined {visibility}symbol: {symbol}"),
@@ -80,7 +79,7 @@ FAULTS = {
     11: "copy-protected", 12: "tls-mismatch", 13: "reloc-align", 14: "bad-eh-frame",
     15: "bad-merge", 16: "bad-group", 17: "bad-instruction", 18: "duplicate-symbol",
     19: "bad-header", 20: "bad-shared", 21: "bad-archive", 22: "no-memory", 23: "no-copy",
-    24: "bad-align", 25: "lto-object", 26: "wrong-machine",
+    24: "bad-align", 26: "wrong-machine",
 }
 
 # SGR sequences, the colours that gcc, clang and lld gave these words.

@@ -9,6 +9,7 @@ from mclink.diag import Diagnostics, LinkError
 from mclink.options import parse, run_action
 from mclink.inputs.load import open_inputs
 from mclink.graph.resolve import walk_inputs
+from mclink.graph.lto import compile_inputs
 from mclink.graph.load import load_sections
 from mclink.graph.reports import report_walk
 from mclink.graph.synthetic import make_synthetic
@@ -36,6 +37,7 @@ PIPELINE = (
     )),
     ("graph", (
         walk_inputs,        # which files are live and which definition each name has; no new files from here
+        compile_inputs,     # after the walk, which says what the compiler's IR is needed for; opens and walks anew
         load_sections,      # live files only, so it comes after the walk; no new input sections from here
         report_walk,        # -t, -y and their like: said though the link may fail
         make_synthetic,     # before rules are matched: scripts place .got and .plt like any input section

@@ -359,3 +359,15 @@ def has_index(Tables tables, uint32_t row):
 def holds(Tables tables, uint32_t row, uint32_t id):
     """True when file `id` is a member of the archive."""
     return row != 0 and tables.c.archives[row].file == tables.c.files[id].archive
+
+
+def member_offset(Tables tables, uint32_t member):
+    """Offset of an open member's contents in its archive, bytes; not for thin archives."""
+    cdef File* f = &tables.c.files[member]
+    return f.data - tables.c.files[f.archive].data
+
+
+def member_path(Tables tables, uint32_t member):
+    """Path of an open member of a thin archive as the archive has it, bytes; relative to the archive's folder."""
+    cdef File* f = &tables.c.files[member]
+    return f.name[:f.name_len]

@@ -40,7 +40,6 @@ cdef enum:                   # keep in step with mclink.diag.FAULTS; the number 
     FAULT_NO_MEMORY = 22     # allocation failed
     FAULT_NO_COPY = 23       # copy relocation needed under -z nocopyreloc
     FAULT_BAD_ALIGN = 24     # sh_addralign is no power of two
-    FAULT_LTO = 25           # compiler IR without a plugin
     FAULT_MACHINE = 26       # wrong machine, class or byte order
     FAULT_RELOC_ARCH = 64    # 64.. belong to the targets' modules
 

@@ -161,7 +161,7 @@ cdef void load_section(Columns* c, File* f, uint32_t id, uint32_t index, uint64_
             if name[0] == c'.' and name[1] == c'n' and starts(name, b".note.GNU-stack"):
                 g.kind = FRAG_NONE
                 return
-            if name[0] == c'.' and name[1] == c'g' and starts(name, b".gnu.lto_"):
+            if name[0] == c'.' and name[1] == c'g' and starts(name, b".gnu.lto_") and not c.relocatable:
                 g.kind = FRAG_NONE
                 return
             if name[0] == c'.' and name[1] == c'z' and starts(name, b".zdebug_"):

@@ -297,9 +297,11 @@ cdef bint read_object(Columns* c, uint32_t id) noexcept nogil:
             return False
         if extended != 0 and not read_extended_indices(c, id, extended):
             return False
-        if lto and is_slim_lto(c, id):
+        if lto:
             f.flags |= FILE_LTO
-            return fail(c, id, FAULT_LTO, 0, 0, 0)
+            if not f.flags & FILE_KEEP_IR and is_slim_lto(c, id):
+                f.state = FILE_BAD
+                return False
         if not hash_globals(c, id):
             return False
     if ngroups:
@@ -431,6 +433,11 @@ cdef void parse_one(void* context, int64_t index, int thread) noexcept nogil:
     cdef File* f = &c.files[id]
     if f.state != FILE_MAPPED or f.kind == FILE_NONE:
         return
+    if f.size >= 4 and (memcmp(f.data, b"BC\xc0\xde", 4) == 0 or memcmp(f.data, b"\xde\xc0\x17\x0b", 4) == 0):
+        # LLVM bitcode, bare or in its wrapper.
+        f.flags |= FILE_LTO
+        f.state = FILE_BAD
+        return
     if not read_section_headers(c, id):
         return
     if f.kind == FILE_SHARED:
@@ -465,6 +472,21 @@ def parse_files(Tables tables, ids):
     with nogil:
         parallel_for(parse_one, &task, n, tables.c.threads)
     free(array)
+
+
+def intermediate_files(Tables tables, ids):
+    """Those of the parsed files that hold compiler IR, as (file id, machine code too): mclink.lto decides about them.
+
+    A file without machine code has the state FILE_BAD."""
+    cdef uint32_t id
+    return [(id, tables.c.files[id].state != FILE_BAD) for id in ids if tables.c.files[id].flags & FILE_LTO and not tables.c.files[id].flags & FILE_KEEP_IR]
+
+
+def keep_intermediate(Tables tables, uint32_t id):
+    """Makes a file without machine code one to be parsed again, as if its IR were contents like others."""
+    cdef File* f = &tables.c.files[id]
+    f.flags = f.flags & ~<uint32_t>FILE_LTO | FILE_KEEP_IR
+    f.state = FILE_MAPPED
 
 
 def identify(Tables tables, uint32_t id):

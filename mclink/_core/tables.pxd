@@ -44,13 +44,14 @@ cdef enum:                   # File.flags
     FILE_SWAP = 16           # input's byte order is not the host's (little-endian)
     FILE_REL = 32            # has SHT_REL sections: relocations are converted copies
     FILE_HAS_AT = 64         # some global name contains '@' (.symver)
-    FILE_LTO = 128           # holds compiler IR and no machine code
+    FILE_LTO = 128           # holds compiler IR; FILE_BAD when it holds no machine code
     FILE_EXECSTACK = 256     # asks for, or by absence implies, an executable stack
     FILE_NO_STACK_NOTE = 512 # has no .note.GNU-stack
     FILE_INDIRECT = 1024     # DSO opened only to follow another DSO's DT_NEEDED
     FILE_IN_GROUP = 2048     # inside --start-group
     FILE_COMPRESSED = 4096   # has SHF_COMPRESSED or .zdebug sections
     FILE_DUPLICATE = 8192    # DSO with the soname of an earlier one
+    FILE_KEEP_IR = 16384     # -r: its compiler IR is linked like any contents
 
 cdef struct File:            # an object, archive member or shared object
     const uint8_t* data      # first byte of the ELF image, in a mapping or an owned buffer

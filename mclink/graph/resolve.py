@@ -9,6 +9,7 @@ import posix
 
 from mclink._core import archive, files, join, parse, symbols, walk
 from mclink.context import SharedLibrary
+from mclink.graph.lto import claim_inputs
 from mclink.paths import basename, decode, dirname, encode, is_file
 from mclink.script import ast
 from mclink.tree import FileNode
@@ -79,7 +80,7 @@ class Resolver:
                 unindexed.append((item.row, members))
         join.join_indices(tables, rows)
         for row, members in unindexed:
-            parse.parse_files(tables, members)
+            self.parse(members)
             join.join_files(tables, members)
             join.index_members(tables, row, members)
         self.join_wraps()
@@ -97,7 +98,7 @@ class Resolver:
 
     def join_wave(self, wave):
         """Parses and joins some files; the members that they want next."""
-        parse.parse_files(self.tables, wave)
+        self.parse(wave)
         wanted = join.join_files(self.tables, wave)
         self.move_names(wave)
         if self.wrapped:
@@ -113,6 +114,14 @@ class Resolver:
                                                 for item in each_item(self.link.sequence) if item.kind == "shared"):
                 self.wrapped.append(pair)
                 symbols.add_flags(self.tables, pair[0], G_WRAP)
+
+    def parse(self, ids):
+        """Parses files; IR among them is given to the compiler plugin."""
+        parse.parse_files(self.tables, ids)
+        intermediate = parse.intermediate_files(self.tables, ids)
+        if intermediate:
+            claim_inputs(self.link, intermediate)
+            parse.parse_files(self.tables, ids)
 
     def open_members(self, row, members):
         """Reads the headers of archive members; a thin archive's are opened where they lie."""

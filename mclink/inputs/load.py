@@ -149,7 +149,8 @@ def settle_flavour(link):
     if link.target.flavour not in ("linux", "none"):
         return
     flavour = targets.flavour_of_triple(link.options.program_target)
-    first = next((file for file, entry in link.inputs.items() if entry.kind == "object"), None)
+    first = next((file for file, entry in link.inputs.items()
+                  if entry.kind == "object" and parse.identify(link.tables, file) is not None), None)
     if flavour is None and first is not None:
         if parse.identify(link.tables, first)[5] == targets.ELFOSABI_FREEBSD:
             flavour = "freebsd"
@@ -268,6 +269,8 @@ def open_path(link, path, shown, node, items, depth, searched, library=False):
         link.inputs[file] = item.input
         items.append(item)
         return True
+    if kind == "bitcode":
+        kind = "object"     # mclink.graph.lto takes it out when it has been parsed
     if kind in ("object", "shared", "executable", "elf"):
         if library and not is_compatible(link, file):
             return False
@@ -276,10 +279,6 @@ def open_path(link, path, shown, node, items, depth, searched, library=False):
         if library and not archive_is_compatible(link, file):
             return False
         open_archive(link, file, kind, path, shown, node, items)
-        return True
-    if kind == "bitcode":
-        link.diag.error(f"{path}: LLVM bitcode: link-time optimisation needs a plugin that mclink does not load\n"
-                        ">>> compile without -flto, or with -ffat-lto-objects")
         return True
     if kind == "empty":
         link.diag.error(f"{path}: file is empty")

@@ -127,9 +127,9 @@ COMMON = (
     ("--version", "", "on_action", "action", "version", "", "Print the version and leave"),
     # -- what compiler drivers add for other linkers
     ("-plugin", "FILE", "append", "plugins", None,
-     "-a compiler plugin is needed only for inputs made by -flto, which are refused by name",
-     "Load a compiler plugin"),
-    ("-plugin-opt", "ARG", "append", "plugin_opts", None, "-it is for the compiler plugin",
+     "",
+     "Load the compiler plugin FILE when an input holds compiler IR (-flto)"),
+    ("-plugin-opt", "ARG", "append", "plugin_opts", None, "",
      "Pass ARG to the plugin"),
 )
 
