@@ -202,3 +202,12 @@ class Segment:
         self.outputs = []       # OutputSections it covers
         self.name = None        # name in a PHDRS command
         self.headers = False    # covers the ELF header and the program headers
+
+
+def each_item(items):
+    """The inputs.load.Items of a sequence in link order, groups opened up."""
+    for item in items:
+        if item.kind == "group":
+            yield from each_item(item.items)
+        else:
+            yield item

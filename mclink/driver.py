@@ -9,7 +9,6 @@ from mclink.diag import Diagnostics, LinkError
 from mclink.options import parse, run_action
 from mclink.inputs.load import open_inputs
 from mclink.graph.resolve import walk_inputs
-from mclink.graph.lto import compile_inputs
 from mclink.graph.load import load_sections
 from mclink.graph.reports import report_walk
 from mclink.graph.synthetic import make_synthetic
@@ -29,6 +28,19 @@ from mclink.layout.values import compute_values
 from mclink.layout.checks import check_segments
 from mclink.output.write import write_output
 from mclink.output.reports import write_reports
+
+
+def compile_inputs(link):
+    """Compile IR"""
+    if link.lto is None:
+        return
+    try:
+        if link.lto.compile(link):
+            open_inputs(link)
+            walk_inputs(link)
+    finally:
+        link.lto.plugin.clean_up()
+
 
 # (phase, passes in order). Each pass is verb_noun(link); the comments say why it stands where it stands.
 PIPELINE = (

@@ -300,6 +300,21 @@ cdef class Plugin:
         """File ids of the claimed files that are part of the link, in the order of claiming."""
         return [(<Claimed>c).file for c in self.claims if self.tables.c.files[(<Claimed>c).file].state == FILE_LIVE]
 
+    def group_names(self):
+        """Names of the COMDAT groups that files of IR have won, bytes: what the plugin compiled stands for them."""
+        cdef Columns* c = &self.tables.c
+        cdef File* f
+        cdef uint32_t k
+        names = []
+        for claimed in self.claims:
+            f = &c.files[(<Claimed>claimed).file]
+            if f.state != FILE_LIVE:
+                continue
+            for k in range(f.ngroups):
+                if c.globals[f.group_gids[k]].group_file == (<Claimed>claimed).file:
+                    names.append(<bytes>(f.strtab + f.syms[f.shdrs[f.groups[k]].sh_info].st_name))
+        return names
+
     cdef note_mentions(self, roots):
         """Which names code that is no IR mentions."""
         cdef Columns* c = &self.tables.c

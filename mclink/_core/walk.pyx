@@ -233,6 +233,14 @@ def walk_object(Tables tables, uint32_t id, bint muldefs, extra=()):
             define(c, id, index, gid, sym_frag(c, &c.files[id], index), muldefs)
 
 
+def take_groups(Tables tables, gids, uint32_t id):
+    """COMDAT groups with these signatures that nobody owns yet belong to a live file, though it has no such groups."""
+    cdef uint32_t gid
+    for gid in gids:
+        if tables.c.globals[gid].group_file == 0:
+            tables.c.globals[gid].group_file = id
+
+
 def walk_archive(Tables tables, uint32_t row, bint muldefs, uint32_t start):
     """One search of an archive: passes over its index until a pass loads nothing.
 

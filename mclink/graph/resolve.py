@@ -8,9 +8,9 @@ exactly as GNU ld would; a member that the waves did not foresee is parsed when 
 import posix
 
 from mclink._core import archive, files, join, parse, symbols, walk
-from mclink.context import SharedLibrary
-from mclink.graph.lto import claim_inputs
+from mclink.context import SharedLibrary, each_item
 from mclink.paths import basename, decode, dirname, encode, is_file
+from mclink.lto import claim_inputs
 from mclink.script import ast
 from mclink.tree import FileNode
 
@@ -29,15 +29,6 @@ def walk_inputs(link):
     resolver.apply_command_line()
     resolver.walk_items(link.sequence)
     resolver.finish()
-
-
-def each_item(items):
-    """The items in link order, groups opened up."""
-    for item in items:
-        if item.kind == "group":
-            yield from each_item(item.items)
-        else:
-            yield item
 
 
 class Resolver:
@@ -279,6 +270,8 @@ class Resolver:
 
     def load_object(self, file):
         walk.walk_object(self.tables, file, self.muldefs, self.extra.get(file, ()))
+        if self.link.lto is not None and self.link.lto.ends_with(self.link, file):
+            walk.take_groups(self.tables, [join.intern(self.tables, name) for name in self.link.lto.groups], file)
 
     def search(self, row):
         """Searches one archive until nothing new is found; the number of members loaded."""

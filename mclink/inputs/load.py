@@ -270,7 +270,7 @@ def open_path(link, path, shown, node, items, depth, searched, library=False):
         items.append(item)
         return True
     if kind == "bitcode":
-        kind = "object"     # mclink.graph.lto takes it out when it has been parsed
+        kind = "object"     # mclink.lto takes it out when it has been parsed
     if kind in ("object", "shared", "executable", "elf"):
         if library and not is_compatible(link, file):
             return False

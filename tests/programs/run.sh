@@ -71,6 +71,7 @@ steps_zlib() {
 steps_sqlite3() {
   ./configure ${host:+"$host"} --build="$(gcc -dumpmachine)" BUILD_CC=gcc --disable-tcl --disable-readline CFLAGS="-O1 -g"
   gcc -o lemon tool/lemon.c   # the Makefile makes this generator for the target
+  cp tool/lempar.c .
   make -j"$jobs" sqlite3.c sqlite3.h sqlite3 fuzzcheck threadtest3 speedtest1
   $runner ./fuzzcheck --limit-mem 100M ../../sqlite3/test/fuzzdata[1-3].db
   $runner ./threadtest3 walthread1

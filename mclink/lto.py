@@ -13,7 +13,7 @@ def claim_inputs(link, intermediate):
 
     Machine code beside the IR is linked when no plugin takes the IR; without either the file is an error."""
     if link.lto is None and link.options.plugins:
-        from mclink.graph.lto_plugin import Lto
+        from mclink.lto_plugin import Lto
         link.lto = Lto(link)
     for file, has_code in intermediate:
         if link.lto is not None and link.lto.claim(link, file):
@@ -23,9 +23,3 @@ def claim_inputs(link, intermediate):
                     "name the compiler's plugin with -plugin, as gcc and clang do when they link;")
             link.diag.report("lto-object", hint, "or compile without -flto, or with -ffat-lto-objects",
                              file=files.file_name(link.tables, file))
-
-
-def compile_inputs(link):
-    """Compile IR"""
-    if link.lto is not None:
-        link.lto.compile(link)

@@ -5,6 +5,7 @@ import os
 from mclink import tree
 from mclink._core import archive, files, parse, symbols
 from mclink._core.plugin import Plugin
+from mclink.context import each_item
 from mclink.diag import LinkError
 
 OUTPUT_KINDS = {"relocatable": 0, "exec": 1, "shared": 2, "pie": 3}   # as the API numbers them
@@ -14,13 +15,14 @@ SEVERITIES = {0: "note", 1: "warning", 2: "error", 3: "error"}
 class Lto:
     """The plugin of one link, and what it has taken."""
 
-    __slots__ = ("plugin", "taken", "compiled")
+    __slots__ = ("plugin", "taken", "compiled", "groups")
 
     def __init__(self, link):
         options = link.options
         path = options.plugins[-1]
         self.taken = set()      # (path, offset) of the files whose IR the plugin has
         self.compiled = False   # the inputs are walked for the second time
+        self.groups = ()        # names of the COMDAT groups that IR has won, bytes
         encode = os.fsencode
         try:
             self.plugin = Plugin(encode(path), [encode(word) for word in options.plugin_opts or ()],
@@ -56,26 +58,27 @@ class Lto:
         return taken
 
     def compile(self, link):
-        """Compiles the IR that the walk found a use for, and walks the inputs with the result."""
+        """Compiles the IR that the walk found a use for. When there is any, True: the link is back where only the command
+        line has been read, and the plugin's objects stand on it where the first file of IR stood."""
+        live = self.plugin.live_files()
+        if not live or link.diag.errors:
+            return False
+        position = first_position(link, set(live))
         try:
-            live = self.plugin.live_files()
-            if live and not link.diag.errors:
-                position = first_position(link, set(live))
-                try:
-                    self.plugin.compile(root_gids(link))
-                except RuntimeError as problem:
-                    self.report(link)
-                    raise LinkError(str(problem)) from None
-                self.report(link)
-                link.diag.check()
-                self.walk_again(link, position)
-        finally:
-            self.plugin.clean_up()
+            self.plugin.compile(root_gids(link))
+        except RuntimeError as problem:
+            self.report(link)
+            raise LinkError(str(problem)) from None
+        self.report(link)
+        link.diag.check()
+        self.groups = self.plugin.group_names()
+        self.compiled = True
+        self.insert_objects(link, position)
+        link.forget()
+        return True
 
-    def walk_again(self, link, position):
-        """Opens and walks the inputs with the plugin's objects, which stand where the first file of IR stood."""
-        from mclink.inputs.load import open_inputs
-        from mclink.graph.resolve import walk_inputs
+    def insert_objects(self, link, position):
+        """Puts what the plugin made on the command line."""
         nodes = link.tree.children
         forget_found(nodes)
         index = max((i for i, node in enumerate(nodes) if node.position <= position), default=0)
@@ -87,10 +90,12 @@ class Lto:
             if os.fsdecode(name) not in named and not link.options.relocatable:
                 nodes.append(tree.LibraryNode(os.fsdecode(name), position, nodes[-1].state.replace("whole_archive", False)))
         link.options.library_paths += [os.fsdecode(path) for path in self.plugin.folders]
-        self.compiled = True
-        link.forget()
-        open_inputs(link)
-        walk_inputs(link)
+
+    def ends_with(self, link, file):
+        """Is this the last of the objects that the plugin compiled?"""
+        entry = link.inputs.get(file)
+        return self.compiled and entry is not None and bool(self.plugin.added) and \
+            entry.path == os.fsdecode(self.plugin.added[-1])
 
     def report(self, link):
         """Says what the plugin said."""
@@ -119,7 +124,6 @@ def place_of(link, file):
 
 def first_position(link, live):
     """Position on the command line of the first input that holds a file of `live`."""
-    from mclink.graph.resolve import each_item
     shells = {files.file_state(link.tables, file)[2] for file in live}
     positions = [item.node.position for item in each_item(link.sequence)
                  if item.input is not None and (item.input.file in live or item.input.file in shells)]
