@@ -43,7 +43,7 @@ INTERP = {
 
 # What is no plain formula, by the number under which _core.arch.arm knows it.
 FAMILIES = {"branch": 1, "alu": 2, "load": 3, "aligned": 4, "desc": 5, "desc_call": 6, "piece": 7,
-            "v4bx": 8, "noi": 9, "desc_seq": 10, "v4bx_veneer": 11}
+            "v4bx": 8, "noi": 9, "desc_seq": 10, "v4bx_veneer": 11, "base": 12}
 
 _ANY = (-(1 << 63), (1 << 63) - 1)
 
@@ -95,7 +95,7 @@ RELOCS = (
     (6,   "R_ARM_ABS12",              "S + A",             "abs12"),
     (7,   "R_ARM_THM_ABS5",           "S + A",             "abs5"),
     (8,   "R_ARM_ABS8",               "S + A",             "x8"),
-    (9,   "R_ARM_SBREL32",            "S + A - GP",        "w32"),
+    (9,   "R_ARM_SBREL32",            "S + A - GP",        "w32", "base"),
     (10,  "R_ARM_THM_CALL",           "L + A - P",         "t24",   "branch"),
     (11,  "R_ARM_THM_PC8",            "S + A - P",         "pc8",   "aligned"),
     (12,  "R_ARM_BREL_ADJ",           "dynamic",           "none"),
@@ -117,7 +117,7 @@ RELOCS = (
     (30,  "R_ARM_THM_JUMP24",         "L + A - P",         "t24",   "branch"),
     (31,  "R_ARM_BASE_ABS",           "GOT + A",           "w32"),
     (38,  "R_ARM_TARGET1",            "S + A",             "w32"),
-    (39,  "R_ARM_SBREL31",            "S + A - GP",        "prel31"),
+    (39,  "R_ARM_SBREL31",            "S + A - GP",        "prel31", "base"),
     (40,  "R_ARM_V4BX",               "none",              "none"),
     (41,  "R_ARM_TARGET2",            "G + GOT + A - P",   "w32"),
     (42,  "R_ARM_PREL31",             "L + A - P",         "prel31"),
@@ -162,12 +162,12 @@ RELOCS = (
     (81,  "R_ARM_LDC_SB_G0",          "S + A - GP",        "ldc",   "load"),
     (82,  "R_ARM_LDC_SB_G1",          "S + A - GP",        "ldc",   "load"),
     (83,  "R_ARM_LDC_SB_G2",          "S + A - GP",        "ldc",   "load"),
-    (84,  "R_ARM_MOVW_BREL_NC",       "S + A - GP",        "movw"),
-    (85,  "R_ARM_MOVT_BREL",          "S + A - GP",        "movt"),
-    (86,  "R_ARM_MOVW_BREL",          "S + A - GP",        "movw_u"),
-    (87,  "R_ARM_THM_MOVW_BREL_NC",   "S + A - GP",        "t_movw"),
-    (88,  "R_ARM_THM_MOVT_BREL",      "S + A - GP",        "t_movt"),
-    (89,  "R_ARM_THM_MOVW_BREL",      "S + A - GP",        "t_movw_u"),
+    (84,  "R_ARM_MOVW_BREL_NC",       "S + A - GP",        "movw", "base"),
+    (85,  "R_ARM_MOVT_BREL",          "S + A - GP",        "movt", "base"),
+    (86,  "R_ARM_MOVW_BREL",          "S + A - GP",        "movw_u", "base"),
+    (87,  "R_ARM_THM_MOVW_BREL_NC",   "S + A - GP",        "t_movw", "base"),
+    (88,  "R_ARM_THM_MOVT_BREL",      "S + A - GP",        "t_movt", "base"),
+    (89,  "R_ARM_THM_MOVW_BREL",      "S + A - GP",        "t_movw_u", "base"),
     (90,  "R_ARM_TLS_GOTDESC",        "TLSDESC + A - P",   "w32",   "desc"),
     (91,  "R_ARM_TLS_CALL",           "TLSCALL - P",       "a24",   "desc_call"),
     (92,  "R_ARM_TLS_DESCSEQ",        "TLSCALL",           "insn",  "desc_seq"),
@@ -279,6 +279,13 @@ def finish_section(link, output, out):
     if is_be8(link):
         from mclink._core.arch.arm import turn_code
         turn_code(link.tables, output.number, output.address, out)
+
+
+def image_values(link, got):
+    """GP is what static-base-relative (RWPI) code keeps in r9: where the first writable segment's sections start."""
+    starts = [min(section.address for section in segment.outputs) for segment in link.segments
+              if segment.type == 1 and segment.flags & 2 and segment.outputs]
+    return {"gp": min(starts, default=0)}
 
 
 def tls_bases(start, size, align):

@@ -15,7 +15,7 @@ from mclink._core.arch.arm_fields cimport *
 from mclink._core.arch.arm_veneers cimport *
 from mclink._core.bytes cimport load16, load32, store16, store32
 from mclink._core.elf cimport Rela, STT_FUNC, STT_GNU_IFUNC
-from mclink._core.fault cimport FAULT_OVERFLOW, FAULT_BAD_INSTRUCTION
+from mclink._core.fault cimport FAULT_OVERFLOW, FAULT_BAD_INSTRUCTION, FAULT_MISALIGNED
 from mclink._core.formula cimport (fault_value, plt_address, quantity_value, slot_address, store_checked, store_field,
                                    subtract_reference, symbol_address, symbol_aux, symbol_gid, thunk_address)
 from mclink._core.mapping cimport MapMark, read_map_marks
@@ -33,6 +33,7 @@ cdef enum:                   # RelocType.relax; keep in step with mclink.target.
     FAMILY_V4BX = 8          # BX, which ARMv4 has not
     FAMILY_NOI = 9           # no interworking: without the bit that tells the instruction set
     FAMILY_DESC_SEQ = 10     # ... or one of the instructions that do it in place
+    FAMILY_BASE = 12         # relative to B(S), the static base; absolute symbols have none
     FAMILY_V4BX_VENEER = 11  # BX, which becomes a jump to a veneer that asks for the instruction set
 
 cdef enum:                   # verdicts
@@ -51,6 +52,7 @@ cdef enum:                   # verdicts
     A_CALL_LE = 28           # -> nothing
     A_SEQ_IE = 29            # the same of an instruction of the sequence
     A_SEQ_LE = 30
+    A_BASE = 31
 
 cdef enum:                   # relocation numbers
     R_PC24 = 1
@@ -112,6 +114,8 @@ cdef uint8_t choose_relaxation(const Columns* c, const Fragment* frag, uint32_t 
             return A_NOI
         if family == FAMILY_V4BX_VENEER:
             return A_BRANCH
+        if family == FAMILY_BASE:
+            return A_BASE
     elif wish == RELAX_DESC or wish == RELAX_DESC_IE or wish == RELAX_DESC_LE:
         return choose_desc(frag, &frag.relocs[index], family, wish, c.swap != 0)
     return 0
@@ -234,10 +238,20 @@ cdef inline uint32_t group_number(uint32_t type) noexcept nogil:
     return (type - 75) % 3                          # LDR_SB, LDRS_SB, LDC_SB
 
 
+cdef inline uint64_t from_base(Place* p, const Rela* r, const RelocType* t, uint64_t value) noexcept nogil:
+    """value - P, or - B(S)."""
+    cdef Columns* c = p.c
+    cdef const File* f = &c.files[p.frag.file]
+    cdef uint32_t gid = symbol_gid(f, r.r_sym)
+    if t.reference == R_GP and (c.globals[gid].frag if gid != 0 else sym_frag(c, f, r.r_sym)) == 0:
+        return value
+    return subtract_reference(c, f, t.reference, value, p.P)
+
+
 cdef void apply_group(Place* p, const Rela* r, const RelocType* t, uint8_t verdict) noexcept nogil:
     cdef Columns* c = p.c
     cdef uint64_t full = quantity_value(c, &c.files[p.frag.file], t, r.r_sym, r.r_addend) + <uint64_t>r.r_addend
-    cdef int64_t value = <int32_t><uint32_t>subtract_reference(c, &c.files[p.frag.file], t.reference, full, p.P)
+    cdef int64_t value = <int32_t><uint32_t>from_base(p, r, t, full)
     cdef uint32_t rest = <uint32_t>(-value if value < 0 else value)
     cdef uint32_t n = group_number(r.r_type)
     cdef uint32_t piece = 0, i
@@ -248,11 +262,13 @@ cdef void apply_group(Place* p, const Rela* r, const RelocType* t, uint8_t verdi
         stored = -<int64_t>rest if value < 0 else <int64_t>rest
         if stored < t.low or stored > t.high:
             fault_value(p, FAULT_OVERFLOW, value, t.low, t.high)
+        elif t.align > 1 and stored & (t.align - 1):
+            fault_value(p, FAULT_MISALIGNED, value, t.align, 0)
     else:
         for i in range(n + 1):
             piece = next_piece(&rest)
         if verdict == A_ALU and rest != 0:
-            fault_value(p, FAULT_OVERFLOW, value, 0, 0)
+            fault_value(p, FAULT_OVERFLOW, value, -0xff, 0xff)
         stored = -<int64_t>piece if value < 0 else <int64_t>piece
     store_field(c, p.ops, t, p.loc, stored)
     if value < 0 and stored == 0:
@@ -372,6 +388,9 @@ cdef void apply_relaxed(Place* p, uint8_t verdict) noexcept nogil:
         apply_aligned(p, r, t)
     elif verdict == A_NOI:
         apply_noi(p, r, t)
+    elif verdict == A_BASE:
+        store_checked(p, t, from_base(p, r, t, symbol_address(p.c, &p.c.files[p.frag.file], r.r_sym, r.r_addend)
+                                      + <uint64_t>r.r_addend))
     elif A_DESC <= verdict <= A_DESC_LE:
         apply_desc(p, r, t, verdict)
     elif verdict > A_DESC_LE:

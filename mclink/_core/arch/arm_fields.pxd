@@ -107,17 +107,17 @@ cdef inline int64_t read_ldc(const uint8_t* p, bint swap) noexcept nogil:
 cdef inline void write_alu(uint8_t* out, int64_t value, bint swap) noexcept nogil:
     """ADD or SUB with a rotated byte; `value` is such a constant or minus one."""
     cdef uint32_t insn = load32(out, swap) & 0xff1ff000U
-    cdef uint32_t v, turn = 0
+    cdef uint32_t v, shift = 0
     if value >= 0:
         insn |= 1 << 23
     else:
         insn |= 1 << 22
         value = -value
     v = <uint32_t>value
-    while v > 0xff and turn < 16:
-        v = (v << 2) | (v >> 30)
-        turn += 1
-    store32(out, insn | (turn & 15) << 8 | (v & 0xff), swap)
+    # The constant is turned right by twice what bits 8 to 11 hold.
+    while v >> shift > 0xff:
+        shift += 2
+    store32(out, insn | ((32 - shift) & 31) << 7 | (v >> shift), swap)
 
 
 cdef inline int64_t read_alu(const uint8_t* p, bint swap) noexcept nogil:
