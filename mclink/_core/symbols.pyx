@@ -201,6 +201,37 @@ def undefined_names(Tables tables):
             if c.globals[gid].state == SYM_UNDEF or c.globals[gid].state == SYM_UNDEF_WEAK]
 
 
+def defined_names(Tables tables, bytes prefix not None):
+    """gids of the names with a prefix that objects define, ascending."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t gid
+    cdef Global* g
+    cdef const char* text = prefix
+    result = []
+    for gid in range(1, c.nglobals):
+        g = &c.globals[gid]
+        if g.name != NULL and g.name_len >= <size_t>len(prefix) and memcmp(g.name, text, len(prefix)) == 0 \
+                and c.gflags[gid] & G_DEF_REGULAR and not c.gflags[gid] & (G_LINKER | G_SCRIPT) \
+                and (g.state == SYM_DEFINED or g.state == SYM_DEFINED_WEAK or g.state == SYM_COMMON):
+            result.append(gid)
+    return result
+
+
+def move(Tables tables, uint32_t gid, uint32_t frag, uint64_t value, uint64_t size):
+    """Final addresses are known: the name stands elsewhere from now on, at byte `value` of a fragment."""
+    cdef Columns* c = &tables.c
+    cdef Global* g = &c.globals[gid]
+    g.frag = frag
+    g.value = value
+    g.size = size
+    c.gvalue[gid] = frag_address(c, frag, value)
+
+
+def final_value(Tables tables, uint32_t gid):
+    """S of a global, when layout is final."""
+    return tables.c.gvalue[gid]
+
+
 def names_starting(Tables tables, prefixes):
     """gids of referenced, undefined names that start with each of some prefixes (bytes, beginning with "__" or "."):
     for __start_ and __stop_. A list of lists, the gids ascending."""

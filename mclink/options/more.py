@@ -231,6 +231,6 @@ MORE = (
      "With -r, merge sections by the names of the final link"),
     ("--start-stop", "", "none", None, None, "~", "Make start and stop symbols for every section"),
     ("--filler", "BYTE", "none", None, None, "~", "Fill gaps with BYTE"),
-    ("--out-implib", "FILE", "str", "out_implib", None, "~", "Write an import library"),
-    ("--in-implib", "FILE", "str", "in_implib", None, "~", "Read an import library"),
+    ("--out-implib", "FILE", "str", "out_implib", None, "", "Write the addresses of global symbols to an object FILE"),
+    ("--in-implib", "FILE", "str", "in_implib", None, "@arm", "Keep the secure gateways of an import library in place"),
 )

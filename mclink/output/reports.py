@@ -10,6 +10,9 @@ def write_reports(link):
     if options.map_file is not None or options.print_map or options.cref:
         from mclink.output.map_file import write_map
         write_map(link)
+    if options.out_implib:
+        from mclink.output.implib import write_import_library
+        write_import_library(link, options.out_implib)
     if options.dependency_file:
         write_dependencies(link, options.dependency_file)
     if options.print_memory_usage:

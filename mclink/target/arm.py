@@ -258,10 +258,25 @@ def merge_inputs(link):
     ops.copy_type(41, TARGET2_TYPES[target2])
     if options.fix_v4bx:
         ops.copy_type(40, 113 if options.fix_v4bx == "interworking" else 112)
+    for option, name in ((options.vfp11_fix, "--vfp11-denorm-fix"), (options.stm32l4xx_fix, "--fix-stm32l4xx-629360")):
+        if option not in (None, "none"):
+            link.diag.error(f"{name}={option}: this erratum is not worked around")
+    if options.cmse_implib or options.in_implib or link.extra["attributes"].get(6) in (16, 17, 21):
+        # Tag_CPU_arch: Armv8-M may have secure entries.
+        from mclink.target.arm_cmse import make_gateways
+        make_gateways(link)
     if options.be8 and link.target.data.BIG_ENDIAN and not options.relocatable:
         from mclink._core.arch.arm import use_be8
         use_be8(ops)
         link.image["e_flags"] |= 0x00800000     # EF_ARM_BE8
+
+
+def import_names(link):
+    """Which symbols --out-implib is about: None for all of them."""
+    if not link.options.cmse_implib:
+        return None
+    from mclink.target.arm_cmse import import_names
+    return import_names(link)
 
 
 def choose_plt(link):
@@ -275,7 +290,10 @@ def is_be8(link):
 
 
 def finish_section(link, output, out):
-    """Turns the instructions of an output section of code, whose bytes stand at address `out`."""
+    """Turns the instructions of an output section of code, whose bytes stand at address `out`; secure gateways."""
+    if "gateways" in link.extra:
+        from mclink.target.arm_cmse import write_gateways
+        write_gateways(link, output)
     if is_be8(link):
         from mclink._core.arch.arm import turn_code
         turn_code(link.tables, output.number, output.address, out)
