@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness.toolchain import run_command
+
 CODE = """
 .syntax unified
 .arch armv7-a
@@ -75,3 +77,32 @@ def test_weak_call_of_nothing_is_no_call(tc):
     for state in ("-marm", "-mthumb") if tc.target.name == "armhf" else ("-marm",):
         m = tc.c("void f(void) __attribute__((weak)); int main(void) { f(); return 0; }", "-O1", "-fno-pie", state)
         assert tc.run(tc.exe("p", "-static", "-no-pie", m)).rc == 0
+
+
+BIG = r"""
+static long sys(long n, long a, long b, long c) {
+  register long r0 __asm__("r0") = a; register long r1 __asm__("r1") = b; register long r2 __asm__("r2") = c;
+  register long r7 __asm__("r7") = n;
+  __asm__ volatile("svc 0" : "+r"(r0) : "r"(r1), "r"(r2), "r"(r7) : "memory"); return r0; }
+const char text[] = "big\n"; int table[3] = {0x01020304, 5, 6}; int (*pointer)(int);
+__attribute__((noinline, target("thumb"), section(".far"))) int far_thumb(int x) { return x + table[1]; }
+__attribute__((noinline, target("arm"), section(".far"))) int far_arm(int x) { return far_thumb(x) + table[2]; }
+__attribute__((noinline, target("thumb"))) int near(int x) { return far_arm(x) + far_thumb(x); }
+void _start(void) {
+  unsigned char *bytes = (unsigned char *)table;
+  pointer = near;
+  if (pointer(1) == 18 && far_arm(0) == 11 && bytes[0] == 1 && bytes[3] == 4) sys(4, 1, (long)text, 4);
+  sys(1, 0, 0, 0); }
+"""
+
+
+@pytest.mark.targets("armel")
+@pytest.mark.parametrize("arch", ["armv5te", "armv6", "armv7-a"])
+@pytest.mark.parametrize("be8", [True, False])
+def test_big_endian_runs(tc, arch, be8):
+    """Calls between instruction sets and over a distance, in both forms of big-endian programs."""
+    obj = tc.c(BIG, "-mbig-endian", f"-march={arch}", "-O1", "-ffreestanding", "-fno-pic", "-fno-pie")
+    for flags in ((), ("--pic-veneer",), ("--no-fix-arm1176",)):
+        path = tc.ld("p", "-m", "armelfb_linux_eabi", "--section-start=.far=0x4000000", *flags, *["--be8"] * be8, obj,
+                     emulation=False).path
+        assert run_command(["qemu-armeb", path]).out == "big\n"
