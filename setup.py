@@ -16,7 +16,7 @@ from distutils.command.install_data import install_data  # setuptools' own copy,
 # An isolated build does not look for modules here by itself.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from mclink._launcher.bundle import write_bundle  # noqa: E402
-from mclink.target.styles import write_caches  # noqa: E402
+from mclink.target.styles import store_all  # noqa: E402
 
 CORE = "mclink/_core"
 LAUNCHER = "mclink/_launcher/gcc/ld"
@@ -71,7 +71,7 @@ class BuildWithLauncher(build_ext):
         target = os.path.join(root, LAUNCHER)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.makedirs(self.build_temp, exist_ok=True)
-        write_caches(os.path.join(root, SCRIPTS))
+        store_all(os.path.join(root, SCRIPTS), checked=bool(self.inplace))
         # build_py has put the sources into build_lib before build_ext is run.
         write_bundle(os.path.join(root, "mclink"), os.path.join(root, BUNDLE), checked=bool(self.inplace))
         if not any(compile_launcher(target, self.build_temp, words) and answers(target)

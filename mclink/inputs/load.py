@@ -14,6 +14,8 @@ from mclink.script import ast
 from mclink.script.parser import decode_script, parse_script
 from mclink.script.sources import Sources
 from mclink import search, target as targets, tree
+from mclink.target.stored import default_tree
+from mclink.target.style import Variant
 
 FILE_AS_NEEDED = 1
 FILE_EXCLUDE_LIBS = 4
@@ -472,7 +474,6 @@ def splice_files(link, entries, path, node, items, depth, state):
 
 def script_variant(link):
     """The Variant that chooses among the target's default scripts."""
-    from mclink.target.default_script import Variant
     options = link.options
     separate = options.z_separate_code or ("code" if options.execute_only else None if options.rosegment else "none")
     if separate is None:
@@ -484,7 +485,6 @@ def script_variant(link):
 
 def choose_script(link):
     """The layout rules in force: the scripts of -T, or the target's default one."""
-    from mclink.target.default_script import cached_ast
     commands = link.extra["commands"]
     assignments = defsym_assignments(link)
     has_sections = any(command[0] == ast.SECTIONS for command in commands)
@@ -492,7 +492,7 @@ def choose_script(link):
     if has_sections and not inserts and not link.extra.get("implicit"):
         link.script = assignments + tuple(commands)
         return
-    default, _ = cached_ast(link.target.style, script_variant(link), link.sources)
+    default = default_tree(link.target.style, script_variant(link), link.sources)
     if inserts:
         # Statements of a script that INSERTs stand in front of the default ones when sections are matched.
         link.script = assignments + tuple(commands) + tuple(default)

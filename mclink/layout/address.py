@@ -62,8 +62,7 @@ def size_hooks(link):
         hooks.append(size_relr)
         if packs_relocations(link):
             hooks.append(size_packed)
-    from mclink.layout.thunks import thunk_hook
-    hook = thunk_hook(link)
-    if hook is not None:
-        hooks.append(hook)
+    if hasattr(link.target.data, "THUNKS") and not link.options.relocatable:
+        from mclink.layout.thunks import thunk_hook
+        hooks.append(thunk_hook(link))
     return hooks

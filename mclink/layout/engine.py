@@ -8,7 +8,6 @@ from what sizing saw where a section was dropped that had an address of its own.
 from mclink._core import symbols
 from mclink.context import OutputSection, Run
 from mclink.elf import SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS
-from mclink.layout.crossrefs import check_crossrefs
 from mclink.layout.environment import ENDED, DONE, NONE, G_SCRIPT, ScriptEnvironment, is_tbss
 from mclink.layout.regions import Regions
 from mclink.layout.sections import script_sections
@@ -473,6 +472,7 @@ class Engine(ScriptEnvironment):
         if self.options.check_sections and not self.options.relocatable:
             self.check_overlaps()
         if self.link.plan.no_crossrefs:
+            from mclink.layout.crossrefs import check_crossrefs
             check_crossrefs(self.link)
         for section in self.link.outputs:
             # An explicit address need not agree with the alignment of what is inside (GNU ld says so too).

@@ -11,9 +11,7 @@ from mclink.elf import SHF_ALLOC, SHF_EXECINSTR
 
 
 def thunk_hook(link):
-    """The hook for this link, None when its target has no thunks."""
-    if link.options.relocatable or not hasattr(link.target.data, "THUNKS"):
-        return None
+    """The hook for a link whose target has thunks."""
     from mclink._core.thunks import Thunks
     thunks = link.extra["thunks"] = ThunkMaker(link, Thunks(link.tables))
     return thunks

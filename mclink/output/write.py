@@ -14,7 +14,7 @@ from mclink import faults
 from mclink.paths import encode, exists, is_file
 from mclink.plan import Data, Fill
 from mclink.target import RAW_FORMATS
-from mclink.output import build_id, compress, dynamic, headers, relocs, symtab
+from mclink.output import build_id, dynamic, headers, relocs, symtab
 
 
 def write_output(link):
@@ -25,6 +25,7 @@ def write_output(link):
     link.extra["merged"] = merged_groups(link)
     link.extra["unwind"] = ehframe.outputs(link.tables)
     if options.compress_debug[0] != "none" or options.compress_sections:
+        from mclink.output import compress
         compress.compress_sections(link, write_section)
     relocations = relocs.plan_relocations(link)
     sections, tables, count = plan_sections(link, relocations)

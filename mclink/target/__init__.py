@@ -7,6 +7,7 @@ the page sizes and paths, RELOCS, and `make_ops()`.
 import sys
 
 from mclink.diag import LinkError
+from mclink.target.styles import STYLES
 
 # GNU emulation name -> (module of this package, operating system flavour)
 EMULATIONS = {
@@ -140,9 +141,8 @@ class Target:
 
     @property
     def style(self):
-        """The default_script.Style of the emulation; a flavour without one has that of its module."""
+        """The style.Style of the emulation; a flavour without one has that of its module."""
         if self._style is None:
-            from mclink.target.styles import STYLES
             self._style = (STYLES.get(self.emulation) or STYLES[self.data.STYLE])()
         return self._style
 

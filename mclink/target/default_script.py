@@ -18,93 +18,6 @@ Variants, as GNU ld chooses among them:
 """
 
 
-class Style:
-    """What the default script of an emulation needs to know.
-
-    emulation     str, the name for -m
-    formats       (default, big-endian, little-endian) BFD names for OUTPUT_FORMAT
-    arch          BFD name for OUTPUT_ARCH
-    entry         name of the entry symbol
-    triple        of the folders of libraries and of cross tools
-    lib_suffix    "64", "32" or "": lib64 and so on beside lib
-    text_base     int, where an executable starts that is not position independent
-    bits          32 or 64
-    rel           "rela" or "rel": names of the dynamic relocation sections
-    got_header    int, bytes at the start of .got.plt that RELRO may cover when it has that size
-    rel_extra     {"name": "letters"} of further data sections with relocations of their own
-    parts         dict, part -> text, or function (style, variant) -> text, instead of the standard
-                  ones; see PARTS for the names
-    relocatable   dict like parts, for -r; see RELOCATABLE_PARTS for the names
-    """
-
-    __slots__ = ("emulation", "formats", "arch", "entry", "triple", "lib_suffix", "text_base", "bits",
-                 "rel", "got_header", "rel_extra", "parts", "relocatable")
-
-    def __init__(self, emulation, formats, arch, triple, text_base, bits, *, entry="_start",
-                 lib_suffix="", rel="rela", got_header=0, rel_extra=None, parts=None,
-                 relocatable=None):
-        self.emulation = emulation
-        self.formats = formats
-        self.arch = arch
-        self.entry = entry
-        self.triple = triple
-        self.lib_suffix = lib_suffix
-        self.text_base = text_base
-        self.bits = bits
-        self.rel = rel
-        self.got_header = got_header
-        self.rel_extra = rel_extra or {}
-        self.parts = parts or {}
-        self.relocatable = relocatable or {}
-
-    def search_dirs(self):
-        """The folders of the script's SEARCH_DIR commands; "=" stands for the sysroot."""
-        triple, suffix = self.triple, self.lib_suffix
-        folders = [f"=/usr/local/lib/{triple}", f"=/lib/{triple}", f"=/usr/lib/{triple}"]
-        if suffix:
-            folders += [f"=/usr/local/lib{suffix}", f"=/lib{suffix}", f"=/usr/lib{suffix}"]
-        folders += ["=/usr/local/lib", "=/lib", "=/usr/lib"]
-        if suffix:
-            folders.append(f"=/usr/{triple}/lib{suffix}")
-        folders.append(f"=/usr/{triple}/lib")
-        return folders
-
-
-class Variant:
-    """The options that choose among the default scripts of an emulation.
-
-    kind         "exec", "pie", "shared", "relocatable" (-r) or "constructors" (-Ur)
-    separate     0: code shares pages with read-only data; 1: -z separate-code;
-                 2: -z separate-loadable-segments, data does not share pages either
-    combreloc    bool, one section for all dynamic relocations
-    now          bool, -z now: .got.plt is not written after start-up
-    pages        "full", "none" (-N: nothing aligned to pages)
-    text_prefix  bool, -z keep-text-section-prefix: .text.hot and its like stay apart
-    """
-
-    __slots__ = ("kind", "separate", "combreloc", "now", "pages", "text_prefix")
-
-    def __init__(self, kind="exec", separate=1, combreloc=True, now=False, relro=True, omagic=False,
-                 nmagic=False, text_prefix=False):
-        self.pages = "full"
-        self.text_prefix = text_prefix
-        if kind in ("relocatable", "constructors"):
-            kind, separate, combreloc, now, self.text_prefix = kind, 0, False, False, False
-        elif omagic or nmagic:
-            kind, separate, combreloc, now = "exec", 0, False, False
-            self.pages = "none" if omagic else "full"
-        self.kind = kind
-        self.separate = separate
-        self.combreloc = combreloc
-        self.now = now and combreloc and (relro or separate > 0)
-
-    def key(self):
-        """A short name, unique among the variants."""
-        return "-".join((self.kind, self.pages, str(self.separate),
-                         ("now" if self.now else "lazy") if self.combreloc else "split",
-                         "prefix" if self.text_prefix else "plain"))
-
-
 def _names(name, letters):
     """Patterns for .name, -fdata-sections' .name.x and the old COMDAT .gnu.linkonce.letters.x."""
     return f"{name} {name}.* .gnu.linkonce.{letters}.*"
@@ -497,15 +410,20 @@ RELOCATABLE_PARTS = (
 )
 
 
+def called(value):
+    """What a function returns, or the value itself."""
+    return value() if callable(value) else value
+
+
 def script_text(style, variant):
     """The default script of *style* (a Style) for *variant* (a Variant), as --verbose prints it."""
     relocatable = variant.kind in ("relocatable", "constructors")
     default, big, little = style.formats
     pieces = [f'OUTPUT_FORMAT("{default}", "{big}", "{little}")\nOUTPUT_ARCH({style.arch})\n']
     if relocatable:
-        parts, own = RELOCATABLE_PARTS, style.relocatable
+        parts, own = RELOCATABLE_PARTS, called(style.relocatable)
     else:
-        parts, own = PARTS, style.parts
+        parts, own = PARTS, called(style.parts)
         pieces.append(f"ENTRY({style.entry})\n")
         pieces += [f'SEARCH_DIR("{folder}");\n' for folder in style.search_dirs()]
     pieces.append("SECTIONS\n{\n")
@@ -514,59 +432,3 @@ def script_text(style, variant):
         pieces.append(part if type(part) is str else part(style, variant))
     pieces.append("}\n")
     return "".join(pieces)
-
-
-def _cache_path(style, variant):
-    folder = __file__.rpartition("/")[0] or "."
-    return f"{folder}/scripts/{style.emulation}.{variant.key()}.bin"
-
-
-def cached_ast(style, variant, sources):
-    """(tree, text) of the default script; see mclink.script.ast.
-
-    The tree comes from a file that `write_cache` made when the package was built, and is parsed when
-    there is none or when the script has changed since.  Positions in it are those of the built-in
-    script of *sources*, which is told its text here.
-    """
-    text = script_text(style, variant)
-    sources.builtin = lambda: text
-    tree = None
-    try:
-        from marshal import loads
-        from mclink.paths import read_file
-        cached_text, tree = loads(read_file(_cache_path(style, variant)))
-        if cached_text != text:
-            tree = None
-    except (OSError, ValueError, EOFError, TypeError):
-        tree = None
-    return tree if tree is not None else parse_builtin(text, sources), text
-
-
-def parse_builtin(text, sources):
-    """The tree of the built-in script *text*, with the positions that `Sources` keeps for it."""
-    from mclink.script.parser import ScriptParser
-    parser = ScriptParser(text, 1, sources, None, 0, {})
-    statements = []
-    parser.top_level(statements.append)
-    return tuple(statements)
-
-
-# What compilers ask for by default: these are stored, the rest is parsed when needed.
-COMMON_VARIANTS = tuple(dict(kind=kind, separate=separate, now=now)
-                        for kind in ("exec", "pie", "shared") for separate in (0, 1)
-                        for now in (False, True)) + (dict(kind="relocatable"),)
-
-
-def write_cache(styles, folder):
-    """Store the parsed common variants of *styles* in *folder*; called when the package is built."""
-    import marshal
-    import os
-    from mclink.script.sources import Sources
-    os.makedirs(folder, exist_ok=True)
-    for style in styles:
-        for options in COMMON_VARIANTS:
-            variant = Variant(**options)
-            text = script_text(style, variant)
-            name = os.path.basename(_cache_path(style, variant))
-            with open(os.path.join(folder, name), "wb") as file:
-                file.write(marshal.dumps((text, parse_builtin(text, Sources()))))

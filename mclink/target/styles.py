@@ -1,8 +1,8 @@
-"""The Styles of the default linker scripts, by emulation.  What they hold: default_script.Style."""
+"""The Styles of the default linker scripts, by emulation."""
 
 import sys
 
-from mclink.target.default_script import Style, large_bss, large_data, write_cache
+from mclink.target.style import Style
 
 _LARGE_RELOCATED = {"ldata": "l", "lbss": "lb", "lrodata": "lr"}
 _LARGE_AT_ZERO = "".join(f"  {name} 0 : {{ *({name}) }}\n" for name in (".lbss", ".lrodata", ".ldata"))
@@ -12,11 +12,16 @@ _X86_PLT_AT_ZERO = "".join(f"  {name} 0 : {{ *({name}) }}\n"
                            for name in (".plt", ".plt.got", ".plt.sec"))
 
 
+def _x86_64_parts():
+    from mclink.target.default_script import large_bss, large_data
+    return {"plt": _X86_PLT, "large_bss": large_bss, "large_data": large_data}
+
+
 def _x86_64(emulation, formats, arch, triple, bits, lib_suffix):
     return Style(
         emulation, (formats,) * 3, arch, triple, 0x400000, bits,
         lib_suffix=lib_suffix, got_header=24, rel_extra=_LARGE_RELOCATED,
-        parts={"plt": _X86_PLT, "large_bss": large_bss, "large_data": large_data},
+        parts=_x86_64_parts,
         relocatable={"plt": _X86_PLT_AT_ZERO, "large_data": _LARGE_AT_ZERO})
 
 
@@ -52,6 +57,7 @@ STYLES = {
 }
 
 
-def write_caches(folder):
+def store_all(folder, checked=False):
     """Store the parsed common scripts of all emulations in *folder*, the package's target/scripts."""
-    write_cache([make() for make in STYLES.values()], folder)
+    from mclink.target.stored import store_trees
+    store_trees([make() for make in STYLES.values()], folder, checked)

@@ -1,6 +1,7 @@
 """The Styles of the AArch64 default scripts; see styles.py."""
 
-from mclink.target.default_script import Style, data_section, edge, section_line, text_section
+from mclink.target.default_script import data_section, edge, section_line, text_section
+from mclink.target.style import Style
 
 # Gaps of code are NOPs (d503201f, stored little-endian).
 _NOPS = " =0x1f2003d5"

@@ -5,7 +5,8 @@ start-up code of static programs walks; and all of the GOT is one section, reloc
 """
 
 from mclink.target.default_script import (
-    RELOCATABLE_PARTS, RELOCATED, Style, data_section, edge, relro_end, section_line, text_section, unwind_ro)
+    RELOCATABLE_PARTS, RELOCATED, data_section, edge, relro_end, section_line, text_section, unwind_ro)
+from mclink.target.style import Style
 
 
 def _names(rel, combined):

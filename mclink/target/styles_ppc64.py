@@ -4,7 +4,8 @@
 among the data; -z now moves them in front of .got, so that RELRO covers them.
 """
 
-from mclink.target.default_script import RELOCATED, Style, relro_end, section_line, text_section
+from mclink.target.default_script import RELOCATED, relro_end, section_line, text_section
+from mclink.target.style import Style
 
 # Sections whose dynamic relocations the scripts name beside those of every machine, in their places
 _FIRST = {"opd": ""}

@@ -1,14 +1,18 @@
 """The default scripts: the same statements as GNU ld prints for the same options."""
 
 import difflib
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from mclink.script.parser import parse_script
 from mclink.script.sources import BUILTIN_END, Sources
-from mclink.target import default_script
-from mclink.target.default_script import Variant, cached_ast, parse_builtin, script_text, write_cache
+from mclink.target import stored
+from mclink.target.default_script import script_text
+from mclink.target.stored import parse_builtin
+from mclink.target.style import Variant
 from mclink.target.styles import STYLES
 
 # emulation -> the GNU ld that has it
@@ -100,27 +104,48 @@ def test_text_prefixes_are_sections_of_their_own():
     assert names == [".text.unlikely", ".text.exit", ".text.startup", ".text.hot", ".text"]
 
 
-def test_cache(tmp_path, monkeypatch):
+def store(folder, monkeypatch, checked=False):
+    """Stored trees in `folder`/scripts, where `default_tree` looks for them now; the Style."""
     style = STYLES["elf_x86_64"]()
-    write_cache([style], str(tmp_path / "scripts"))
-    monkeypatch.setattr(default_script, "__file__", str(tmp_path / "default_script.py"))
-    monkeypatch.setattr(default_script, "parse_builtin", lambda *_: pytest.fail("not from the cache"))
+    stored.store_trees([style], str(folder / "scripts"), checked)
+    monkeypatch.setattr(stored, "FOLDER", str(folder))
+    return style
+
+
+def test_stored(tmp_path, monkeypatch):
+    style = store(tmp_path, monkeypatch)
+    monkeypatch.setattr(stored, "parse_builtin", lambda *_: pytest.fail("not stored"))
     for kind in ("exec", "pie", "shared", "relocatable"):
         sources = Sources()
-        tree, text = cached_ast(style, Variant(kind), sources)
-        assert tree == parse_builtin(text, Sources())
+        tree = stored.default_tree(style, Variant(kind), sources)
+        assert tree == parse_builtin(script_text(style, Variant(kind)), Sources())
         assert all(0 < node[1] < BUILTIN_END for node in tree)
         assert sources.describe(tree[1][1]) == "built-in linker script:2:1"
 
 
-@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:100],
-                                    lambda data: data.replace(b".text", b".tezt"),
-                                    lambda data: b"\xff" * 100])
-def test_a_bad_cache_is_ignored(tmp_path, monkeypatch, damage):
-    style = STYLES["elf_x86_64"]()
-    write_cache([style], str(tmp_path / "scripts"))
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:100], lambda data: b"\xff" * 100])
+def test_a_bad_store_is_ignored(tmp_path, monkeypatch, damage):
+    style = store(tmp_path, monkeypatch)
     for file in (tmp_path / "scripts").iterdir():
         file.write_bytes(damage(file.read_bytes()))
-    monkeypatch.setattr(default_script, "__file__", str(tmp_path / "default_script.py"))
-    tree, text = cached_ast(style, Variant(), Sources())
+    tree = stored.default_tree(style, Variant(), Sources())
     assert tree == parse_builtin(script_text(style, Variant()), Sources())
+
+
+def test_edits_count_in_a_source_tree(tmp_path, monkeypatch):
+    for name in stored.SOURCES:
+        shutil.copy2(f"{stored.FOLDER}/{name}", tmp_path)
+    style = store(tmp_path, monkeypatch, checked=True)
+    parsed = []
+    monkeypatch.setattr(stored, "parse_builtin", lambda *_: parsed.append(1))
+    stored.default_tree(style, Variant(), Sources())
+    assert not parsed
+    with open(tmp_path / "styles.py", "a") as stream:
+        stream.write("#\n")
+    stored.default_tree(style, Variant(), Sources())
+    assert parsed
+
+
+def test_every_module_of_styles_is_a_source():
+    names = {path.name for path in Path(stored.FOLDER).glob("style*.py")} | {"default_script.py"}
+    assert names == set(stored.SOURCES)
