@@ -12,6 +12,9 @@ from mclink.script.evaluate import ABSOLUTE, Environment, absolute_value, align
 
 G_SCRIPT = 8388608            # tables.pxd
 
+# Sections that the linker makes when there is a use for them, scripts that have no place for them notwithstanding.
+_OWN_NAMES = frozenset((".got", ".got.plt", ".iplt", ".igot.plt", ".rela.dyn", ".rel.dyn"))
+
 # How far DATA_SEGMENT_ALIGN, _RELRO_END and _END have come.
 NONE, ALIGNED, RELRO, ENDED, ADJUSTED, ADJUSTED_RELRO, DONE = range(7)
 
@@ -131,7 +134,14 @@ class ScriptEnvironment(Environment):
         return name in self.known or self.file_symbol(name) is not None
 
     def output_section(self, name):
-        return self.by_name.get(name)
+        section = self.by_name.get(name)
+        if section is None and name in _OWN_NAMES:
+            # A script may ask whether these came out empty, though nothing has made them.
+            section = self.by_name[name] = OutputSection(name)
+            self.bodies[section] = ()
+        if section is not None and section.name in _OWN_NAMES and not section.number and section.definition is None:
+            self.sized.add(section)
+        return section
 
     def address(self, section):
         if section not in self.sized:
