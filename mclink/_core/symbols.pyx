@@ -107,6 +107,13 @@ def set_value(Tables tables, uint32_t gid, uint64_t value, uint32_t output):
     tables.c.gvalue[gid] = value
 
 
+def copy_type(Tables tables, uint32_t gid, uint32_t source):
+    """Makes a script's name a function or an object when the name that its value comes from is one."""
+    cdef uint8_t type = tables.c.globals[source].type
+    if type == STT_FUNC or type == STT_OBJECT:
+        tables.c.globals[gid].type = type
+
+
 def value(Tables tables, uint32_t gid):
     """Value of a defined name as it stands: while addresses are assigned from frag_addr (offsets plus section
     addresses are the caller's affair), afterwards the final S."""

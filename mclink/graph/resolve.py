@@ -244,14 +244,17 @@ class Resolver:
             else:
                 self.search(item.row)
         elif kind == "group":
+            first = True
             while True:
                 loaded = 0
                 for inner in item.items:
                     if self.is_searched(inner):
                         loaded += self.search(inner.row)
-                    else:
-                        # Loading again what is live already does nothing.
+                    elif first:
+                        # What it wants may be in an archive in front of it.
                         self.walk_item(inner)
+                        loaded += 1
+                first = False
                 if not loaded:
                     break
         elif kind == "lib":

@@ -13,6 +13,7 @@ from mclink.layout.regions import Regions
 from mclink.layout.sections import script_sections
 from mclink.plan import Assignment, Data, Fill, Overlay
 from mclink.script import ast
+from mclink.script.ast import expression_names
 from mclink.script.evaluate import (
     ABSOLUTE, NEAREST, absolute_value, align, dot_value, evaluate, symbol_value)
 from mclink.script.names import overlay_symbol
@@ -35,6 +36,7 @@ class Engine(ScriptEnvironment):
         "skipped",      # final walk: the location counter was moved since
         "passed_end",   # final walk: past the assignment to _end
         "index",        # final walk: index of the item in the program
+        "sources_of",   # symbol -> the only name in the expression that it was assigned last
         "neighbours",   # symbol -> the section that it belongs to by its place in the script
     )
 
@@ -397,8 +399,15 @@ class Engine(ScriptEnvironment):
         self.values[node[2]] = value
         self.known.add(node[2])
         number, where = value
-        if where is NEAREST and self.final:
-            self.neighbours[node[2]] = self.nearest()
+        if self.final:
+            if where is NEAREST:
+                self.neighbours[node[2]] = self.nearest()
+            names = []
+            expression_names(node[3], names)
+            if len(names) == 1:
+                self.sources_of[node[2]] = names[0]
+            else:
+                self.sources_of.pop(node[2], None)
         item.value = number if where is ABSOLUTE or where is NEAREST else number + where.address & _MASK
 
     def alignment_of(self, definition):
@@ -445,6 +454,7 @@ class Engine(ScriptEnvironment):
         self.start_walk(True)
         self.current = None
         self.neighbours = {}
+        self.sources_of = {}
         self.skipped = False
         self.passed_end = False
         self.sized = set(self.link.outputs)
@@ -541,6 +551,10 @@ class Engine(ScriptEnvironment):
             gid = symbols.lookup(tables, name.encode("utf-8", "surrogateescape"))
             if not gid or not symbols.flags(tables, gid) & G_SCRIPT:
                 continue
+            if name in self.sources_of:
+                origin = symbols.lookup(tables, self.sources_of[name].encode("utf-8", "surrogateescape"))
+                if origin:
+                    symbols.copy_type(tables, gid, origin)
             if where is NEAREST:
                 where = self.neighbours[name]
                 symbols.set_value(tables, gid, number, 0 if where is ABSOLUTE else where.number)
