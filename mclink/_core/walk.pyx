@@ -406,6 +406,26 @@ def rewrite_wrapped(Tables tables, ids, pairs):
     return sorted(wanted)
 
 
+def dotted_references(Tables tables):
+    """Names that begin with a dot, are wanted, and that neither an object nor an archive index has: list of (gid, bytes
+    of the name behind the dot), by gid."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t gid
+    cdef Global* g
+    rows = []
+    for gid in range(1, c.nglobals):
+        g = &c.globals[gid]
+        if g.name != NULL and g.name_len > 1 and g.name[0] == c'.' and c.gprovider[gid] == 0 \
+                and c.gmark[gid] & (MARK_WANTED | MARK_HAVE) == MARK_WANTED and not c.gflags[gid] & G_WRAP:
+            rows.append((gid, <bytes>g.name[1:g.name_len]))
+    return rows
+
+
+def is_offered(Tables tables, uint32_t gid):
+    """True when an object that has been joined, or an archive index, has the name."""
+    return bool(tables.c.gmark[gid] & MARK_HAVE or tables.c.gprovider[gid])
+
+
 def absolute_symbols(Tables tables, uint32_t id):
     """The global definitions of a parsed file for --just-symbols: list of (gid, value, type, size)."""
     cdef File* f = &tables.c.files[id]

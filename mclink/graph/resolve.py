@@ -80,10 +80,11 @@ class Resolver:
             member = join.wanted_member(tables, join.intern(tables, name))
             if member:
                 wave.append(member)
+        wave = wave or self.move_dotted_names()
         while wave:
             wave = sorted(set(wave))
             self.open_by_archive(wave)
-            wave = self.join_wave(wave)
+            wave = self.join_wave(wave) or self.move_dotted_names()
         self.read_shared_info()
         self.resolve_versions()
 
@@ -101,8 +102,7 @@ class Resolver:
         moves = getattr(self.link.target.data, "better_names", None)
         for plain, better in moves(self.link) if moves is not None else ():
             pair = join.intern(self.tables, plain), join.intern(self.tables, better)
-            if pair not in self.wrapped and any(walk.shared_symbols_named(self.tables, item.input.file, pair[1])
-                                                for item in each_item(self.link.sequence) if item.kind == "shared"):
+            if pair not in self.wrapped and self.in_shared_object(pair[1]):
                 self.wrapped.append(pair)
                 symbols.add_flags(self.tables, pair[0], G_WRAP)
 
@@ -113,6 +113,26 @@ class Resolver:
         if intermediate:
             claim_inputs(self.link, intermediate)
             parse.parse_files(self.tables, ids)
+
+    def in_shared_object(self, gid):
+        """Whether a shared object of the command line defines a name."""
+        return any(walk.shared_symbols_named(self.tables, item.input.file, gid)
+                   for item in each_item(self.link.sequence) if item.kind == "shared")
+
+    def move_dotted_names(self):
+        """References to `.name`, which nothing has, become references to `name`, whose descriptor says where its code
+        is, where the target has descriptors. Returns the archive members that these want."""
+        pairs = []
+        if hasattr(self.link.target.data, "DESCRIPTORS"):
+            for dotted, name in walk.dotted_references(self.tables):
+                gid = join.intern(self.tables, name)
+                if walk.is_offered(self.tables, gid) or self.in_shared_object(gid):
+                    pairs.append((dotted, gid))
+                    symbols.add_flags(self.tables, dotted, G_WRAP)
+        if not pairs:
+            return []
+        self.wrapped += pairs
+        return walk.rewrite_wrapped(self.tables, range(1, files.count_files(self.tables)), self.wrapped)
 
     def open_members(self, row, members):
         """Reads the headers of archive members; a thin archive's are opened where they lie."""

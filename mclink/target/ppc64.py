@@ -318,10 +318,15 @@ def merge_inputs(link):
 
 
 def drop_records(link):
-    """.opd has descriptors of the functions that are in the output, unless --no-opd-optimize."""
-    if link.extra["ppc64_abi"] == 1 and link.options.opd_optimize:
+    """.opd has descriptors of the functions that are in the output, unless --no-opd-optimize. Names of ELFv1's code are
+    bound here as well: `.name` must not be asked of the run-time linker."""
+    options = link.options
+    if link.extra["ppc64_abi"] == 1 and (options.opd_optimize or options.shared):
         from mclink._core.arch import ppc64_records
-        ppc64_records.drop_descriptors(link.tables)
+        if options.shared:
+            ppc64_records.protect_code(link.tables)
+        if options.opd_optimize:
+            ppc64_records.drop_descriptors(link.tables)
 
 
 def make_save_functions(link):

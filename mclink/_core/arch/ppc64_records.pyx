@@ -5,7 +5,7 @@ Inputs of that ABI are big-endian, so their symbols and relocations are converte
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, int64_t
 from libc.string cimport memcpy, strcmp
-from mclink._core.elf cimport Rela, Sym, SHF_EXECINSTR, STT_SECTION
+from mclink._core.elf cimport Rela, Sym, SHF_EXECINSTR, STT_SECTION, STV_DEFAULT, STV_PROTECTED
 from mclink._core.tables cimport *
 
 cdef enum:
@@ -176,3 +176,16 @@ def drop_descriptors(Tables tables not None):
             e.mend_relocations()
             e.pack()
     return dropped
+
+
+def protect_code(Tables tables not None):
+    """`.name` is code: it binds here, because the run-time linker only knows descriptors."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t gid
+    cdef Global* g
+    for gid in range(1, c.nglobals):
+        g = &c.globals[gid]
+        if g.name != NULL and g.name_len > 1 and g.name[0] == c'.' and g.visibility == STV_DEFAULT \
+                and (g.state == SYM_DEFINED or g.state == SYM_DEFINED_WEAK) and g.frag != 0 \
+                and c.frags[g.frag].sh_flags & SHF_EXECINSTR:
+            g.visibility = STV_PROTECTED
