@@ -92,12 +92,12 @@ class Resolver:
         """Parses and joins some files; the members that they want next."""
         self.parse(wave)
         wanted = join.join_files(self.tables, wave)
-        self.move_names(wave)
+        self.move_names()
         if self.wrapped:
             wanted = sorted(set(wanted) | set(walk.rewrite_wrapped(self.tables, wave, self.wrapped)))
         return wanted
 
-    def move_names(self, wave):
+    def move_names(self):
         """References to a name become references to the better one that a shared object has, where the target says so."""
         moves = getattr(self.link.target.data, "better_names", None)
         for plain, better in moves(self.link) if moves is not None else ():
