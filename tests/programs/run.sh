@@ -76,7 +76,7 @@ steps_sqlite3() {
   $runner ./fuzzcheck --limit-mem 100M ../../sqlite3/test/fuzzdata[1-3].db
   $runner ./threadtest3 walthread1
   $runner ./speedtest1 --size 5 --verify :memory:
-  $runner ./sqlite3 :memory: "create table t(a,b); insert into t values(1,'x'),(2,'y'); select group_concat(b), sum(a) from t;" | grep -x 'x,y|3'
+  LD_LIBRARY_PATH=.libs $runner .libs/sqlite3 :memory: "create table t(a,b); insert into t values(1,'x'),(2,'y'); select group_concat(b), sum(a) from t;" | grep -x 'x,y|3'
   echo "# PASS: sqlite"
 }
 
