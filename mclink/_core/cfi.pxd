@@ -1,6 +1,6 @@
 # cython: language_level=3
 """Level 1: what a CIE says (LSB Core, "Exception Frames"; DWARF 4, 6.4.1). Inline, used by ehframe and ehhdr."""
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr
 from mclink._core.bytes cimport in_range
 from mclink._core.tables cimport Cie
@@ -67,6 +67,7 @@ cdef inline int read_cie(const uint8_t* p, uint32_t size, bint elf32, Cie* cie) 
     cdef uint32_t n
     cie.fde_encoding = PE_ABSPTR
     cie.lsda_encoding = PE_OMIT
+    cie.fde_at = cie.lsda_at = cie.personality_at = 0
     if size < 10:
         return FOUND_DAMAGE
     version = p[8]
@@ -88,8 +89,8 @@ cdef inline int read_cie(const uint8_t* p, uint32_t size, bint elf32, Cie* cie) 
     at = skip_leb(p, at, size)
     at = skip_leb(p, at, size)
     at = at + 1 if version == 1 else skip_leb(p, at, size)
-    if at > size:
-        return FOUND_DAMAGE
+    if at > size or size > 0xffff:
+        return FOUND_DAMAGE if at > size else FOUND_UNKNOWN
     if letters[0] == 0:
         return FOUND_RECORDS
     end = 0
@@ -114,19 +115,31 @@ cdef inline int read_cie(const uint8_t* p, uint32_t size, bint elf32, Cie* cie) 
             return FOUND_DAMAGE
         if letters[letter] == c'R':
             cie.fde_encoding = p[at]
+            cie.fde_at = <uint16_t>at
             at += 1
         elif letters[letter] == c'L':
             cie.lsda_encoding = p[at]
+            cie.lsda_at = <uint16_t>at
             at += 1
         elif letters[letter] == c'P':
             n = encoded_size(p[at], elf32)
             if n == 0:
                 return FOUND_UNKNOWN
+            cie.personality_at = <uint16_t>at
             at += 1 + n
         else:
             return FOUND_UNKNOWN
         letter += 1
     return FOUND_RECORDS if at <= end else FOUND_DAMAGE
+
+
+cdef inline void make_pcrel(uint8_t* encoding, bint elf32) noexcept nogil:
+    """An encoding of addresses becomes that of distances of the same size."""
+    if encoding[0] & 0x70 != 0 or encoding[0] == PE_OMIT:
+        return
+    if encoding[0] & PE_FORMAT == PE_ABSPTR:
+        encoding[0] |= PE_SDATA4 if elf32 else PE_SDATA8
+    encoding[0] |= PE_PCREL
 
 
 cdef inline bint is_zero(const uint8_t* p, uint64_t size) noexcept nogil:

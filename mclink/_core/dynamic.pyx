@@ -14,7 +14,7 @@ from mclink._core.elf cimport (
     VER_NDX_GLOBAL)
 from mclink._core.hash cimport hash_bytes
 from mclink._core.names cimport find_name
-from mclink._core.ops cimport V_RELATIVE
+from mclink._core.ops cimport Ops, V_RELATIVE
 from mclink._core.outrec cimport store_symbol, store_word, symbol_size, word_size
 from mclink._core.tables cimport *
 
@@ -151,6 +151,7 @@ cdef class Dynamic:
     cdef uint32_t capacity   # rows allocated
     cdef uint32_t undefined  # rows in front of those that .gnu.hash finds, null included
     cdef uint32_t buckets    # buckets of .gnu.hash
+    cdef uint32_t late       # first row that NEED_LATE_DYNSYM or NEED_LAST_DYNSYM has moved to the end
     cdef RelrPlace* places   # [nplaces] words that RELR relocates
     cdef uint64_t nplaces    # rows
     cdef uint64_t* relr      # [nplaces] their addresses, sorted
@@ -284,7 +285,9 @@ cdef class Dynamic:
             e.hashed = 1
 
     def order(self, Tables tables, bint gnu):
-        """Final order: what .gnu.hash does not list first, then the rest by bucket. Gives Aux.dynsym its value."""
+        """Final order: what .gnu.hash does not list first, then the rest by bucket. Gives Aux.dynsym its value.
+
+        Where rows stand late (NEED_LATE_DYNSYM, NEED_LAST_DYNSYM), hashes do not order them: `gnu` must be False."""
         cdef Columns* c = &tables.c
         cdef Entry* sorted_rows = <Entry*>calloc(self.count + 1, sizeof(Entry))
         cdef uint32_t* starts
@@ -326,9 +329,39 @@ cdef class Dynamic:
         free(self.entries)
         self.entries = sorted_rows
         self.capacity = self.count + 1
+        self.late = self.place_late(c)
         for i in range(1, self.count):
             if sorted_rows[i].gid:
                 c.aux[c.globals[sorted_rows[i].gid].aux].dynsym = i
+
+    cdef uint32_t place_late(self, const Columns* c) except? 0:
+        """Moves the rows with NEED_LATE_DYNSYM behind the others, and those with NEED_LAST_DYNSYM behind these, each in the
+        order they have; returns the index of the first of them, the number of rows when there is none."""
+        cdef Entry* rows = <Entry*>malloc((self.count + 1) * sizeof(Entry))
+        cdef uint32_t i, rank, mine, n = 0, first = 0
+        if rows == NULL:
+            raise MemoryError
+        for rank in range(3):
+            for i in range(self.count):
+                mine = 0
+                if self.entries[i].gid != 0:
+                    mine = c.aux[c.globals[self.entries[i].gid].aux].needs // NEED_LATE_DYNSYM
+                if mine == rank:
+                    rows[n] = self.entries[i]
+                    n += 1
+            if rank == 0:
+                first = n
+        memcpy(self.entries, rows, self.count * sizeof(Entry))
+        free(rows)
+        return first
+
+    def count_rows(self):
+        """Rows of .dynsym, the null symbol included."""
+        return self.count
+
+    def first_late(self):
+        """Index of the first row with NEED_LATE_DYNSYM or NEED_LAST_DYNSYM, the number of rows when there is none; after order()."""
+        return self.late
 
     def needed_versions(self, Tables tables):
         """Versions of shared objects that .dynsym refers to: list of (file id, version index there, is weak), in
@@ -457,8 +490,10 @@ cdef class Dynamic:
                     bind = STB_GLOBAL
                 if kind == STT_GNU_IFUNC:
                     kind = STT_FUNC
+                # 0 but for canonical PLT entries and lazy stubs.
+                value = c.gvalue[gid]
                 if c.gflags[gid] & G_CANONICAL_PLT:
-                    value = c.gvalue[gid]
+                    other |= <uint8_t>(<const Ops*>c.ops).plt_other
             store_symbol(c, p + i * <uint64_t>step, e.name, <uint8_t>(bind << 4 | kind), other, <uint16_t>number,
                          value, size)
         free(shndx)

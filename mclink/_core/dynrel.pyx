@@ -71,6 +71,11 @@ cdef void sort_by_offset(Rela* rows, Rela* spare, uint64_t n) noexcept nogil:
         memcpy(rows, source, n * sizeof(Rela))
 
 
+cdef inline bint is_relative(const Ops* ops, const Rela* r) noexcept nogil:
+    """Some targets have one type for these and for symbolic ones."""
+    return r.r_type == ops.dyn_relative and (r.r_sym == 0 or ops.dyn_relative != ops.dyn_symbolic)
+
+
 cdef uint32_t relocation_bucket(const Ops* ops, const Rela* r, uint32_t* ranks, uint32_t* seen,
                                 uint32_t symbols) noexcept nogil:
     """Place of a relocation among the kinds and symbols; symbols rank by the first one that asks for them."""
@@ -102,12 +107,12 @@ cdef bint sort_relocations(Columns* c, uint8_t* out, uint64_t* relative) noexcep
         free(starts)
         return False
     for i in range(n):
-        if c.dynrels[i].r_type == ops.dyn_relative:
+        if is_relative(ops, &c.dynrels[i]):
             rows[first] = c.dynrels[i]
             first += 1
     last = first
     for i in range(n):
-        if c.dynrels[i].r_type != ops.dyn_relative:
+        if not is_relative(ops, &c.dynrels[i]):
             rows[last] = c.dynrels[i]
             last += 1
     sort_by_offset(rows, rows + n, first)

@@ -13,15 +13,15 @@ from libc.stdlib cimport malloc, calloc, realloc, free, qsort
 from libc.string cimport memcpy, memcmp, memset, strcmp
 from mclink._core.bytes cimport load32, store32, in_range
 from mclink._core.cfi cimport (FOUND_RECORDS, FOUND_UNKNOWN, FOUND_DAMAGE, encoded_size, fits_table, is_zero,
-                                read_cie)
-from mclink._core.elf cimport Rela, SHF_ALLOC, SHF_EXECINSTR, SHT_PROGBITS, SHN_ABS
+                                make_pcrel, read_cie)
+from mclink._core.elf cimport Rela, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_PROGBITS, SHN_ABS
 from mclink._core.fault cimport FAULT_BAD_EH_FRAME, fault_at
 from mclink._core.formula cimport open_place, relocate_place
 from mclink._core.hash cimport hash_bytes
-from mclink._core.ops cimport Place, V_APPLY, V_SKIP
+from mclink._core.ops cimport Ops, Place, V_APPLY, V_SKIP
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport (Tables, Columns, File, Fragment, Cie, Fde, EhInput, sym_frag, fde_is_live,
-                                  EH_WHOLE, EH_NO_TABLE, EH_TERMINATED, EH_TERMINATES, EH_DROPPED,
+                                  EH_WHOLE, EH_NO_TABLE, EH_TERMINATED, EH_TERMINATES, EH_PCREL, EH_DROPPED,
                                   FILE_OBJECT, FILE_SWAP, FILE_ELF32, FRAG_REGULAR, FRAG_EHFRAME,
                                   STATE_LIVE, STATE_SCRIPT_DISCARD)
 
@@ -191,6 +191,8 @@ cdef int parse_records(Columns* c, uint32_t row, uint64_t* where) noexcept nogil
     cdef Cie* cie
     cdef Fde* fde
     cdef int found
+    if not f.sh_flags & SHF_WRITE:
+        eh.flags |= EH_PCREL
     while ncies < eh.ncies or nfdes < eh.nfdes:
         where[0] = at
         size = load32(f.data + at, swap) + 4
@@ -213,6 +215,8 @@ cdef int parse_records(Columns* c, uint32_t row, uint64_t* where) noexcept nogil
                 return found
             if not fits_table(cie.fde_encoding, elf32):
                 eh.flags |= EH_NO_TABLE
+            if cie.fde_at == 0:
+                eh.flags &= ~<uint32_t>EH_PCREL
             ncies += 1
         else:
             fde = &c.fdes[eh.first_fde + nfdes]
@@ -514,6 +518,11 @@ cdef void place_inputs(void* context, int64_t index, int thread) noexcept nogil:
         c.frags[eh.frag].size = size
 
 
+cdef inline bint turns_pcrel(const Columns* c, const EhInput* eh) noexcept nogil:
+    """True when the absolute addresses of a section are written as V_PCREL."""
+    return c.pic and eh.flags & EH_PCREL and (<const Ops*>c.ops).eh_pcrel
+
+
 def share_cies(Tables tables):
     """Drops FDEs of code that is not live, shares equal CIEs, sizes the .eh_frame fragments.
 
@@ -562,6 +571,8 @@ def share_cies(Tables tables):
     with nogil:
         parallel_for(place_inputs, &layout, n, c.threads)
     for i in range(1, c.ncies):
+        if turns_pcrel(c, &c.ehs[c.cies[i].eh]):
+            make_pcrel(&c.cies[i].fde_encoding, c.elf32)
         cies += c.cies[i].live and c.cies[i].leader == i
     for i in range(1, c.nehs):
         fdes += c.ehs[i].live_fdes
@@ -598,6 +609,15 @@ cdef uint8_t* copy_record(Place* p, uint8_t* out, uint32_t offset, uint32_t size
     return out + at
 
 
+cdef void make_cie_pcrel(uint8_t* record, const Cie* cie, bint elf32) noexcept nogil:
+    """What was written as V_PCREL is announced so."""
+    make_pcrel(record + cie.fde_at, elf32)
+    if cie.lsda_at:
+        make_pcrel(record + cie.lsda_at, elf32)
+    if cie.personality_at:
+        make_pcrel(record + cie.personality_at, elf32)
+
+
 cdef void write_input(Columns* c, uint32_t row, uint8_t* out) noexcept nogil:
     """Writes the live records of a section; `out` is the first byte of its fragment."""
     cdef EhInput* eh = &c.ehs[row]
@@ -612,6 +632,7 @@ cdef void write_input(Columns* c, uint32_t row, uint8_t* out) noexcept nogil:
     cdef const Cie* cie
     cdef const Cie* leader
     cdef const Fde* fde
+    cdef bint pcrel = turns_pcrel(c, eh)
     cdef Place p
     open_place(&p, c, eh.frag)
     for i in range(eh.first_fde, eh.first_fde + eh.nfdes + 1):
@@ -620,6 +641,8 @@ cdef void write_input(Columns* c, uint32_t row, uint8_t* out) noexcept nogil:
             cie = &c.cies[k]
             if cie.live and cie.leader == k:
                 record = copy_record(&p, out, cie.offset, cie.size, cie.out, cie.first_reloc, cie.nrelocs)
+                if pcrel:
+                    make_cie_pcrel(record, cie, c.elf32)
                 done = <uint64_t>cie.out + cie.size
             k += 1
         if fde == NULL:

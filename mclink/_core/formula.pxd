@@ -290,6 +290,9 @@ cdef inline void relocate_place(Place* p, uint8_t verdict) noexcept nogil:
     elif verdict == V_TPOFF:
         value = symbol_address(c, &c.files[p.frag.file], r.r_sym, r.r_addend) + <uint64_t>r.r_addend
         store_checked(p, t, value - c.image.tp)
+    elif verdict == V_PCREL:
+        value = symbol_address(c, &c.files[p.frag.file], r.r_sym, r.r_addend) + <uint64_t>r.r_addend
+        store_field(c, p.ops, t, p.loc, <int64_t>(value - p.P))
     else:
         relocate_dynamic(p, r, t, verdict)
 

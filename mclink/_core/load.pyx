@@ -312,6 +312,7 @@ cdef void convert_relocations(Columns* c, File* f, Fragment* g, uint32_t index, 
     cdef uint64_t count = 0
     cdef const Shdr* s
     cdef bint implicit
+    cdef const Ops* ops = <const Ops*>c.ops
     while index < f.shnum and done < g.nrelocs:
         s = &f.shdrs[index]
         index += 1
@@ -322,6 +323,8 @@ cdef void convert_relocations(Columns* c, File* f, Fragment* g, uint32_t index, 
         else:
             read_records(f, s, count, out + done)
             implicit = s.sh_type == SHT_REL
+        if ops != NULL and ops.join_records != NULL:
+            ops.join_records(f, out + done, <uint32_t>count)
         if implicit:
             read_addends(c, g, out + done, count, f.flags & FILE_SWAP != 0)
         done += <uint32_t>count
@@ -346,7 +349,7 @@ cdef bint count_relocations(Columns* c, File* f, uint32_t id, uint32_t index) no
         return False
     if g.nrelocs == 0:
         g.reloc_shndx = <uint16_t>index
-        if s.sh_type == SHT_RELA and not f.flags & (FILE_ELF32 | FILE_SWAP):
+        if s.sh_type == SHT_RELA and not f.flags & (FILE_ELF32 | FILE_SWAP) and not c.split_info:
             g.relocs = <const Rela*>(f.data + s.sh_offset)
     else:
         g.relocs = NULL

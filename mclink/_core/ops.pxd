@@ -32,7 +32,8 @@ cdef enum:                   # RelocType.quantity
     Q_GP = 15                # Image.gp itself; the symbol does not matter
     Q_SLOT = 17              # address of the slot that its PLT entry jumps through; of a GOT slot when it has no entry
     Q_GOTDTP = 18            # address of the GOT slot with its DTP offset
-    Q_COUNT = 19
+    Q_HINT = 19              # mark of a call through a register: Ops may make it a branch when the symbol binds here
+    Q_COUNT = 20
 
 cdef enum:                   # RelocType.reference
     R_NONE = 0               # nothing
@@ -86,6 +87,7 @@ cdef enum:                   # verdict: what apply does with one relocation
     V_DIRECT = 9             # L of a symbol that needs no PLT entry: S, without looking for one
     V_THUNK = 10             # a branch that goes to a thunk (Columns.thunk_refs)
     V_DYNAMIC_TPOFF_DOWN = 11 # the same for an offset that counts downwards
+    V_PCREL = 12             # an absolute address in .eh_frame that is written as a distance from its field
     V_ARCH = 16              # V_ARCH + n: Ops.apply_relaxed
 
 cdef enum:                   # what scan asks of Ops.choose_relaxation
@@ -105,6 +107,7 @@ cdef enum:                   # what scan asks of Ops.choose_relaxation
     RELAX_DESC = 14          # no relaxation: the descriptor stays; how it and the call through it are written
     RELAX_FORM = 13          # Q_S, Q_L that apply will compute: the target writes them in a way of its own
     RELAX_CALL = 15          # Q_SLOT: the symbol is here, so that a call need not read its slot
+    RELAX_HINT = 16          # Q_HINT of a symbol of this image: the call may become a branch
 
 cdef enum:                   # PltStyle.push_offset
     PUSH_HEADER = 0xffffffff # the unresolved slot holds the address of the header
@@ -193,6 +196,9 @@ cdef struct Ops:
     uint32_t gotplt_is_plt   # 1: .got.plt belongs to the PLT alone, and is empty without entries
     uint32_t weak_words      # 1: words of programs with an undefined weak symbol ask the run-time linker
     uint32_t no_plt_got      # 1: a called symbol with a GOT slot has an ordinary PLT entry all the same
+    uint32_t own_got         # 1: the target lays out .got itself; Aux has no offsets in it
+    uint32_t eh_pcrel        # 1: absolute addresses of an .eh_frame that may move become PC-relative, as does its CIE
+    uint32_t plt_other       # st_other bits of an imported symbol whose address is its PLT entry
     uint32_t tlsdesc_size    # bytes of a TLS descriptor; of a slot with a DTP offset
     uint32_t code_bits       # bits of a function symbol's value that are no part of its address
     uint32_t desc_argument   # byte offset in it of the word that has the addend in REL outputs
@@ -261,6 +267,12 @@ cdef struct Ops:
     # FIELD_ARCH + n: the addend that the instruction at `p` holds (REL inputs), in the unit of the formula; the
     # inverse of write_field. NULL: 0.
     int64_t (*read_field[FIELD_ARCH_COUNT])(const uint8_t* p, bint swap) noexcept nogil
+    # Called once a section for relocations of another form than the canonical one of ops.types: several records
+    # for one field become one record, and the others Q_NONE types. NULL: each record stands for itself, and those
+    # of little-endian ELF64 RELA inputs are used in place.
+    void (*join_records)(const File* f, Rela* relocs, uint32_t count) noexcept nogil
+    # The inverse for relocation sections of the output: the type field of the record of a relocation. NULL: its type.
+    uint32_t (*record_type)(const Columns* c, uint32_t type) noexcept nogil
     # REL inputs: called once a section when each relocation has the addend of its own field, for addends that
     # are split over several (HI16/LO16). NULL: there are none.
     void (*join_addends)(const Columns* c, const Fragment* frag, Rela* relocs, uint32_t count) noexcept nogil

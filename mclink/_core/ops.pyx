@@ -53,6 +53,9 @@ cdef class OpsTable:
         elif name == "dyn_jump_irelative": o.dyn_jump_irelative = value
         elif name == "weak_words": o.weak_words = value
         elif name == "no_plt_got": o.no_plt_got = value
+        elif name == "own_got": o.own_got = value
+        elif name == "eh_pcrel": o.eh_pcrel = value
+        elif name == "plt_other": o.plt_other = value
         elif name == "arch_flags": o.arch_flags = value
         elif name == "thunk_page": o.thunk_page = value
         elif name == "thunk_spacing": o.thunk_spacing = value

@@ -34,18 +34,39 @@ cdef inline void store_word(const Columns* c, uint8_t* out, uint64_t value) noex
         store64(out, value, c.swap)
 
 
-cdef inline void store_relocation(const Columns* c, uint8_t* out, const Rela* r) noexcept nogil:
-    """A dynamic relocation; its addend is left out when the output has no place for it (REL)."""
+cdef inline void store_info(const Columns* c, uint8_t* out, uint32_t sym, uint32_t type) noexcept nogil:
+    """r_info of ELF64. MIPS N64 has a word and four bytes there, the same in both byte orders."""
+    if c.split_info:
+        store32(out, sym, c.swap)
+        store32(out + 4, type, True)
+    else:
+        store64(out, <uint64_t>sym << 32 | type, c.swap)
+
+
+cdef inline uint32_t record_size(const Columns* c) noexcept nogil:
+    """The same of a relocation of -r and --emit-relocs."""
+    if c.elf32:
+        return 12 if c.rela_records else 8
+    return 24 if c.rela_records else 16
+
+
+cdef inline void store_record(const Columns* c, uint8_t* out, const Rela* r, bint rela) noexcept nogil:
+    """A relocation; its addend is left out when records have no place for it (REL)."""
     if c.elf32:
         store32(out, <uint32_t>r.r_offset, c.swap)
         store32(out + 4, r.r_sym << 8 | (r.r_type & 0xff), c.swap)
-        if c.rela:
+        if rela:
             store32(out + 8, <uint32_t><uint64_t>r.r_addend, c.swap)
         return
     store64(out, r.r_offset, c.swap)
-    store64(out + 8, <uint64_t>r.r_sym << 32 | r.r_type, c.swap)
-    if c.rela:
+    store_info(c, out + 8, r.r_sym, r.r_type)
+    if rela:
         store64(out + 16, <uint64_t>r.r_addend, c.swap)
+
+
+cdef inline void store_relocation(const Columns* c, uint8_t* out, const Rela* r) noexcept nogil:
+    """A dynamic relocation."""
+    store_record(c, out, r, c.rela)
 
 
 cdef inline void store_symbol(const Columns* c, uint8_t* out, uint32_t name, uint8_t info, uint8_t other,

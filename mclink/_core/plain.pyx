@@ -10,7 +10,7 @@ from libc.string cimport memcpy, strlen
 from mclink._core.bytes cimport load32, store32
 from mclink._core.elf cimport *
 from mclink._core.ops cimport Ops
-from mclink._core.outrec cimport relocation_size, word_size
+from mclink._core.outrec cimport record_size, word_size
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport *
 
@@ -67,7 +67,7 @@ cdef inline const char* plain_name(const Columns* c, const Plain* p) noexcept no
 
 cdef inline uint32_t prefix_size(const Columns* c) noexcept nogil:
     """Bytes of .rela or .rel."""
-    return 5 if c.rela else 4
+    return 5 if c.rela_records else 4
 
 
 cdef void measure_names(void* context, int64_t index, int thread) noexcept nogil:
@@ -136,7 +136,7 @@ def place_plain(Tables tables, uint64_t end):
         for i in range(c.nplain):
             p = &c.plain[i]
             p.records = end
-            end += p.nrelocs * <uint64_t>relocation_size(c)
+            end += p.nrelocs * <uint64_t>record_size(c)
     return end
 
 
@@ -215,10 +215,10 @@ cdef void fill_header(Work* w, uint32_t number, const Plain* p) noexcept nogil:
     h.sh_name += prefix_size(c)
     h = &w.headers[o.relocs]
     h.sh_name = w.names + p.name
-    h.sh_type = SHT_RELA if c.rela else SHT_REL
+    h.sh_type = SHT_RELA if c.rela_records else SHT_REL
     h.sh_flags = SHF_INFO_LINK | (p.flags & SHF_GROUP)
     h.sh_offset = p.records
-    h.sh_entsize = relocation_size(c)
+    h.sh_entsize = record_size(c)
     h.sh_size = p.nrelocs * h.sh_entsize
     h.sh_link = w.symtab
     h.sh_info = o.index

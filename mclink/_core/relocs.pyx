@@ -8,7 +8,7 @@ from mclink._core.bytes cimport in_range
 from mclink._core.elf cimport *
 from mclink._core.formula cimport store_field
 from mclink._core.ops cimport Ops, RelocType
-from mclink._core.outrec cimport relocation_size, store_relocation
+from mclink._core.outrec cimport record_size, store_record
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport *
 
@@ -33,13 +33,21 @@ cdef struct Work:            # one run of the pass
     const uint32_t* global_index # new symbol index by gid
 
 
+cdef inline void put_record(const Columns* c, uint8_t* out, Rela* r) noexcept nogil:
+    """Writes a record with the types that the machine's records have."""
+    cdef const Ops* ops = <const Ops*>c.ops
+    if ops != NULL and ops.record_type != NULL:
+        r.r_type = ops.record_type(c, r.r_type)
+    store_record(c, out, r, c.rela_records)
+
+
 cdef uint8_t* emit_fragment(Work* w, uint32_t frag, uint8_t* out, uint64_t base, uint8_t* contents) noexcept nogil:
     """Writes the records of one fragment at `out`, returns their end. base, contents: see Unit."""
     cdef Columns* c = w.c
     cdef Fragment* g = &c.frags[frag]
     cdef File* f = &c.files[g.file]
     cdef uint64_t start = c.frag_addr[frag]
-    cdef uint64_t step = relocation_size(c)
+    cdef uint64_t step = record_size(c)
     cdef uint32_t i, target, gid, output
     cdef uint64_t value
     cdef Rela record
@@ -57,7 +65,7 @@ cdef uint8_t* emit_fragment(Work* w, uint32_t frag, uint8_t* out, uint64_t base,
             elif not c.frag_state[target] & STATE_LIVE or c.frags[target].output == 0:
                 record.r_sym = record.r_type = 0
                 record.r_addend = 0
-                store_relocation(c, out, &record)
+                put_record(c, out, &record)
                 out += step
                 continue
             elif record.r_sym == 0:
@@ -72,7 +80,7 @@ cdef uint8_t* emit_fragment(Work* w, uint32_t frag, uint8_t* out, uint64_t base,
         elif r.r_sym != 0 and r.r_sym < f.nsyms:
             gid = f.gids[r.r_sym - f.first_global]
             record.r_sym = w.global_index[gid]
-        store_relocation(c, out, &record)
+        put_record(c, out, &record)
         if contents != NULL and record.r_addend != r.r_addend:
             store_addend(c, g, r, contents + start, record.r_addend)
         out += step
@@ -110,7 +118,7 @@ cdef void emit_unit(void* context, int64_t index, int thread) noexcept nogil:
         p = &c.plain[i]
         out = w.image + p.records
         for k in range(p.count if p.nrelocs else 0):
-            out = emit_fragment(w, p.members[k], out, 0, NULL if c.rela else w.image + p.offset)
+            out = emit_fragment(w, p.members[k], out, 0, NULL if c.rela_records else w.image + p.offset)
 
 
 def count_records(Tables tables, runs):
@@ -129,7 +137,7 @@ def count_records(Tables tables, runs):
 
 def record_bytes(Tables tables):
     """Bytes of one relocation record of the output."""
-    return relocation_size(&tables.c)
+    return record_size(&tables.c)
 
 
 def write_records(Tables tables, jobs, bint relative, indices, size_t image):
@@ -168,10 +176,10 @@ def write_records(Tables tables, jobs, bint relative, indices, size_t image):
                 u.out = at
                 u.base = <uint64_t>0 - <uint64_t>address if relative else 0
                 u.contents = NULL
-                if relative and not c.rela and contents:
+                if relative and not c.rela_records and contents:
                     u.contents = <uint8_t*>(<size_t>contents - <uint64_t>address)
                 for k in range(u.count):
-                    at += c.frags[u.members[k]].nrelocs * relocation_size(c)
+                    at += c.frags[u.members[k]].nrelocs * record_size(c)
                 u += 1
     with nogil:
         parallel_for(emit_unit, &w, w.nunits + (c.nplain + PLAIN - 1) // PLAIN, c.threads)

@@ -146,6 +146,8 @@ cdef uint8_t obey(Scan* s, Reference* x, uint8_t action) noexcept nogil:
     if action == ACT_APPLY:
         return V_APPLY
     if action == ACT_RELATIVE:
+        if s.ops.eh_pcrel and x.frag.kind == FRAG_EHFRAME and s.c.ehs[x.frag.link].flags & EH_PCREL:
+            return V_PCREL
         return dynamic_verdict(s, x, V_RELATIVE)
     if action == ACT_PLT:
         need(s, x, NEED_PLT)
@@ -274,6 +276,7 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
                 need(s, x, relaxed_slot(s))
         if verdict == 0:
             need(s, x, NEED_TLSGD)
+            verdict = slot_verdict(s, x, verdicts)
         return verdict
     if q == Q_LD:
         if executable and x.t.flags & TYPE_RELAX:
@@ -284,7 +287,7 @@ cdef uint8_t decide_tls(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil
                 return V_SKIP
             return verdict
         atomic_or32(&s.c.needs, NEEDS_TLSLD)
-        return V_APPLY
+        return slot_verdict(s, x, verdicts)
     if q == Q_DTPOFF:
         # Local-dynamic code has been told that the definition of this module is the one.
         if imported and s.c.globals[x.gid].frag == 0:
@@ -385,6 +388,9 @@ cdef uint8_t decide(Scan* s, Reference* x, uint8_t* verdicts) noexcept nogil:
         return V_APPLY
     if q == Q_Z:
         return V_APPLY
+    if q == Q_HINT:
+        verdict = relax(s, x, verdicts, RELAX_HINT) if x.kind == G_LOCAL else 0
+        return verdict if verdict != 0 else V_SKIP
     if q == Q_GP:
         atomic_or32(&s.c.needs, NEEDS_GOT_BASE)
         return dynamic_verdict(s, x, V_RELATIVE) if x.t.flags & TYPE_WORD and s.c.pic else V_APPLY

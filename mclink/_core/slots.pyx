@@ -403,6 +403,8 @@ def allocate(Tables tables, bint got_referenced):
             c.gflags[a.gid] |= G_CANONICAL_PLT
         if a.needs & (NEED_PLT | NEED_CANONICAL_PLT):
             place_plt(c, a, &nplt, &niplt)
+        if ops.own_got:
+            continue
         if a.needs & NEED_GOT:
             a.got = take_got(c, word)
         if a.needs & NEED_TLSGD:
@@ -411,7 +413,7 @@ def allocate(Tables tables, bint got_referenced):
             a.gottp = take_got(c, word)
         if a.needs & NEED_TLSDESC:
             a.tlsdesc = take_got(c, ops.tlsdesc_size)
-    c.image.tlsld = take_got(c, 2 * word) if c.needs & NEEDS_TLSLD else -1
+    c.image.tlsld = take_got(c, 2 * word) if c.needs & NEEDS_TLSLD and not ops.own_got else -1
     if c.special[SPECIAL_RELA_PLT]:
         c.frags[c.special[SPECIAL_RELA_PLT]].size = nplt * relocation_size(c)
     if c.special[SPECIAL_GOT_PLT] and not got_referenced and not c.needs & NEEDS_GOT_BASE and nplt == 0 and niplt == 0 \
@@ -428,11 +430,13 @@ def allocate(Tables tables, bint got_referenced):
     return unsized, niplt
 
 
-def count_relocations(Tables tables, uint32_t niplt):
+def count_relocations(Tables tables, uint32_t niplt, uint32_t own=0):
     """Turns the counts of scan into first indices, adds those of the slots, and makes room for them all. niplt: what
-    allocate() says. OverflowError for more than 4 G.
+    allocate() says; own: dynamic relocations of a GOT that the target lays out (Ops.own_got), the last rows of dynrels.
+    OverflowError for more than 4 G.
 
-    dynrels: relative ones of fragments, relative ones of slots, other ones of fragments, other ones of slots."""
+    dynrels: relative ones of fragments, relative ones of slots, other ones of fragments, other ones of slots, `own`
+    more for the target."""
     cdef Columns* c = &tables.c
     cdef uint64_t relative = 0, dynamic = 0, n, total
     cdef uint32_t k, i, row, frag
@@ -460,6 +464,7 @@ def count_relocations(Tables tables, uint32_t niplt):
                 niplt += 1
     if c.image.tlsld >= 0 and c.shared_output:
         dynamic += 1
+    dynamic += own
     total = dynamic if c.use_relr else relative + dynamic
     if relative >= 0xffffffffU or dynamic >= 0xffffffffU:
         raise OverflowError("more than 4 G dynamic relocations")
@@ -587,12 +592,12 @@ cdef void write_plt_header(Writer* w, uint32_t special) noexcept nogil:
     ops.plt.header(w.out[special], &entry)
 
 
-def write_slots(Tables tables, outs):
+def write_slots(Tables tables, outs, uint32_t own=0):
     """Writes GOT, PLT and their relocations, and the slots' share of dynrels and relr. Addresses must be final.
 
     outs: list of SPECIAL_COUNT integers, the address of each special section's bytes in the output, 0 for
     none. In a static executable the IRELATIVE relocations of dynrels go to .rela.iplt, so the fragments
-    must have been relocated before."""
+    must have been relocated before. own: as for count_relocations()."""
     cdef Columns* c = &tables.c
     cdef Writer writer
     cdef Word words[MAX_WORDS]
@@ -615,7 +620,7 @@ def write_slots(Tables tables, outs):
         if c.image.tlsld >= 0 and c.shared_output:
             dynamic += 1
         writer.relative = (c.nrelr if c.use_relr else c.nrelative) - relative
-        writer.dynamic = c.ndynrels - dynamic
+        writer.dynamic = c.ndynrels - dynamic - own
         writer.iplt = niplt
         header_of = SPECIAL_PLT
         if c.special[SPECIAL_PLT_LAZY] and c.frags[c.special[SPECIAL_PLT_LAZY]].size:
@@ -641,7 +646,7 @@ def write_slots(Tables tables, outs):
             header_of = SPECIAL_GOT
         else:
             header_of = SPECIAL_GOT_PLT
-        if writer.out[header_of] != NULL and c.frags[c.special[header_of]].size:
+        if writer.out[header_of] != NULL and c.frags[c.special[header_of]].size and not (<const Ops*>c.ops).own_got:
             # The first reserved word is the address of .dynamic; the run-time linker fills the others.
             store_slot(c, writer.out[header_of], c.image.gp if (<const Ops*>c.ops).got_first_gp else c.image.dynamic)
         if not c.dynamic_output and writer.out[SPECIAL_RELA_IPLT] != NULL:

@@ -210,6 +210,8 @@ cdef enum:                   # bits of the needs columns (gneeds, File.local_nee
     NEED_TLSDESC = 32        # a TLS descriptor
     NEED_CANONICAL_PLT = 64  # a PLT entry that is the symbol's address
     NEED_DYNSYM = 128        # a .dynsym entry (symbolic dynamic relocation)
+    NEED_LATE_DYNSYM = 256   # Aux only: its .dynsym entry stands behind those without this bit and the next ...
+    NEED_LAST_DYNSYM = 512   # ... and this one behind all others
 
 cdef enum:
     AUX_MODULE_PAIR = 256    # in Aux.needs: tlsgd is the TLS LD pair of the row's TOC; the row has no symbol
@@ -291,6 +293,9 @@ cdef struct Cie:             # a CIE of an input .eh_frame
     uint8_t live             # 1 when some live FDE uses it
     uint8_t fde_encoding     # DW_EH_PE_* of the addresses in its FDEs
     uint8_t lsda_encoding    # DW_EH_PE_* of the LSDA pointer, 0xff none
+    uint16_t fde_at          # byte offset of fde_encoding in the record, 0: it says nothing
+    uint16_t lsda_at         # the same of lsda_encoding
+    uint16_t personality_at  # the same of the encoding of the personality routine's address
 
 cdef struct Fde:             # an FDE of an input .eh_frame
     uint32_t cie             # Cie row
@@ -307,6 +312,7 @@ cdef enum:                   # EhInput.flags
     EH_NO_TABLE = 2          # its FDEs cannot be listed in .eh_frame_hdr
     EH_TERMINATED = 4        # the input ends with a zero length word
     EH_TERMINATES = 8        # the output's zero length word stands at its end
+    EH_PCREL = 16            # read-only, and every CIE says how its addresses are encoded: they may become PC-relative
 
 cdef enum:
     EH_DROPPED = 0xffffffff  # Fde.out of an FDE that is not written
@@ -476,6 +482,7 @@ cdef struct Columns:
     uint64_t* relr           # [nrelr] addresses of packed relative relocations, unsorted
     uint64_t nrelr           # rows
     void* ops                # ops.Ops of the target (ops.pxd builds on this file, hence the void)
+    void* arch               # tables of the target itself, NULL when it has none; owned by its layout pass
     uint32_t needs           # NEEDS_* bits
     uint32_t pad3            # zero
     Thunk* thunks            # [nthunks], row 0 none; owned by _core.thunks.Thunks
@@ -490,13 +497,14 @@ cdef struct Columns:
     uint8_t emit_relocs      # 1 for --emit-relocs
     uint8_t swap             # 1 when the output's byte order is not the host's
     uint8_t elf32            # 1 when the output is ELFCLASS32
-    uint8_t rela             # 1 when the output's relocations carry addends
+    uint8_t rela             # 1 when the output's dynamic relocations carry addends
     uint8_t z_now            # 1 when there is no lazy binding
     uint8_t z_text           # 1 when text relocations are errors, 2 when they are allowed silently
     uint8_t z_nocopyreloc    # 1 when copy relocations are errors
     uint8_t use_relr         # 1 when relative relocations are packed
     uint8_t relax            # 0 for --no-relax
-    uint8_t pad2             # zero
+    uint8_t rela_records     # 1 when the relocation sections of -r and --emit-relocs carry addends
+    uint8_t split_info       # 1: Elf64 r_info is a word with the symbol and four bytes of types (MIPS N64)
     uint16_t machine         # e_machine of the output
     uint16_t large_common    # section index of common symbols beyond small code models, 0 none
     uint32_t large_flag      # sh_flags bit of sections beyond small code models, 0 none

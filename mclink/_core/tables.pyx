@@ -127,7 +127,7 @@ cdef class Tables:
     def configure(self, **values):
         """Sets scalar settings of the columns by name: threads, shared_output, pic, dynamic_output,
         relocatable, emit_relocs, swap, elf32, rela, z_now, z_text, z_nocopyreloc, use_relr, relax, machine,
-        large_common, large_flag.
+        large_common, large_flag, rela_records, split_info.
 
         Raises AttributeError for another name."""
         cdef Columns* c = &self.c
@@ -141,6 +141,7 @@ cdef class Tables:
             elif name == "swap": c.swap = value
             elif name == "elf32": c.elf32 = value
             elif name == "rela": c.rela = value
+            elif name == "rela_records": c.rela_records = value
             elif name == "z_now": c.z_now = value
             elif name == "z_text": c.z_text = value
             elif name == "z_nocopyreloc": c.z_nocopyreloc = value
@@ -148,6 +149,7 @@ cdef class Tables:
             elif name == "relax": c.relax = value
             elif name == "machine": c.machine = value
             elif name == "large_common": c.large_common = value
+            elif name == "split_info": c.split_info = value
             elif name == "large_flag": c.large_flag = value
             else:
                 raise AttributeError(name)

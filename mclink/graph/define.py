@@ -11,7 +11,7 @@ G_SCRIPT = 8388608
 G_PROVIDE = 4194304
 
 # Names of the linker itself: defined when something refers to them and no object defines them.
-# name -> (visibility, type)
+# name -> (visibility, type[, G_* bits])
 LINKER_NAMES = {
     b"_GLOBAL_OFFSET_TABLE_": (STV_HIDDEN, STT_OBJECT),
     b"_DYNAMIC": (STV_HIDDEN, STT_OBJECT),
@@ -39,10 +39,10 @@ def define_linker_names(link):
     tables = link.tables
     link.extra["linker_names"] = defined = {}
     names = {**LINKER_NAMES, **getattr(link.target.data, "LINKER_NAMES", {})}
-    for name, (visibility, type) in names.items():
+    for name, (visibility, type, *extra) in names.items():
         gid = symbols.lookup(tables, name)
         if gid and symbols.is_undefined(tables, gid):
-            symbols.define(tables, gid, visibility, type)
+            symbols.define(tables, gid, visibility, type, 0, 0, *extra)
             defined[name] = gid
 
 

@@ -84,8 +84,14 @@ def make_dynamic_sections(link):
     add(link, VERSYM, ".gnu.version", SHT_GNU_VERSYM, SHF_ALLOC, 2, 2)
     add(link, VERDEF, ".gnu.version_d", SHT_GNU_VERDEF, SHF_ALLOC, word, 0)
     add(link, VERNEED, ".gnu.version_r", SHT_GNU_VERNEED, SHF_ALLOC, word, 0)
-    add(link, DYNAMIC, ".dynamic", SHT_DYNAMIC, SHF_ALLOC if options.z_rodynamic else SHF_ALLOC | SHF_WRITE, word,
-        2 * word)
+    add(link, DYNAMIC, ".dynamic", SHT_DYNAMIC, dynamic_flags(link), word, 2 * word)
+
+
+def dynamic_flags(link):
+    """sh_flags of .dynamic: on most machines the run-time linker writes to it."""
+    if link.options.z_rodynamic or getattr(link.target.data, "DYNAMIC_READ_ONLY", False):
+        return SHF_ALLOC
+    return SHF_ALLOC | SHF_WRITE
 
 
 def interpreter(link):
@@ -138,7 +144,8 @@ def make_slot_sections(link, dynamic):
     add(link, RELA_IPLT, name + ".iplt", type, SHF_ALLOC | SHF_INFO_LINK, word, entsize)
     add(link, IPLT, own.get(".iplt", ".iplt"), SHT_PROGBITS, code, align if dynamic else min(align, sizes["got"]), sizes["got"])
     slot = data.CONSTANTS["word_size"]
-    add(link, GOT, ".got", SHT_PROGBITS, data_flags, slot, slot)
+    add(link, GOT, ".got", SHT_PROGBITS, data_flags | getattr(data, "GOT_FLAGS", 0), getattr(data, "GOT_ALIGN", slot),
+        slot)
     for special, slots in ((GOT_PLT, ".got.plt"), (IGOT_PLT, ".igot.plt")):
         empty = slots in getattr(data, "SLOT_NOBITS", ())
         add(link, special, own.get(slots, slots), SHT_NOBITS if empty else SHT_PROGBITS, data_flags, slot, slot)

@@ -142,7 +142,12 @@ def note_object(link, file):
         if key not in targets.MACHINES:
             raise LinkError(f"{files.file_name(link.tables, file)}: no target for ELF machine {known[2]} "
                             f"({'64' if known[0] == 2 else '32'}-bit, {'big' if known[1] == 2 else 'little'}-endian)")
-        link.target = targets.load(targets.MACHINES[key])
+        link.target = targets.load(targets.emulation_of_flags(known[2], known[4], targets.MACHINES[key]))
+
+
+def has_addends(data):
+    """True when relocations of objects of this target carry addends; its dynamic ones may not."""
+    return getattr(data, "RELA_OBJECTS", data.RELA)
 
 
 def settle_flavour(link):
@@ -173,11 +178,13 @@ def configure(link):
     link.tables.configure(
         threads=threads,
         machine=data.MACHINE, elf32=data.ELF_CLASS == 32, swap=data.BIG_ENDIAN, rela=data.RELA,
+        rela_records=has_addends(data),
         shared_output=kind == "shared", pic=kind in ("shared", "pie"), relocatable=kind == "relocatable",
         emit_relocs=options.emit_relocs, z_now=options.z_now,
         z_text=0 if options.z_text is None else 1 if options.z_text else 2,
         z_nocopyreloc=not options.z_copyreloc, relax=options.relax is not False,
-        use_relr="relr" in options.pack_dyn_relocs, large_common=data.LARGE_COMMON, large_flag=data.LARGE_FLAG)
+        use_relr="relr" in options.pack_dyn_relocs, large_common=data.LARGE_COMMON, large_flag=data.LARGE_FLAG,
+        split_info=getattr(data, "SPLIT_INFO", False))
 
 
 def available_threads():

@@ -286,7 +286,7 @@ def dynamic_tags(link, plan):
     if plt or special.PLT in live or special.PLT_GOT in live:
         got = special.GOT_PLT if special.GOT_PLT in live else special.GOT
         if got in live:
-            tags.append((DT_PLTGOT, at(link, got)))
+            tags.append((getattr(link.target.data, "PLTGOT_TAG", DT_PLTGOT), at(link, got)))
     if plt:
         tags += [(DT_PLTRELSZ, lambda: span(link, plt)[1]), (DT_PLTREL, DT_RELA if rela else DT_REL),
                  (DT_JMPREL, lambda: span(link, plt)[0])]
@@ -364,7 +364,7 @@ def flag_tags(link):
         flags |= DF_TEXTREL
     if options.shared and options.bsymbolic == "all":
         flags |= DF_SYMBOLIC
-    if options.shared and needs & NEEDS_STATIC_TLS:
+    if needs & NEEDS_STATIC_TLS and (options.shared or options.pie and getattr(link.target.data, "STATIC_TLS_IN_PIE", False)):
         flags |= DF_STATIC_TLS
     if options.z_now:
         flags |= DF_BIND_NOW

@@ -205,10 +205,13 @@ def decide_stack(link):
         if not noted and not options.z_stack_size:
             return
         wanted = bool(executable or missing)
-        if executable and options.warn_execstack is not False:
+        warns = options.warn_execstack
+        if warns is None:
+            warns = getattr(link.target.data, "WARN_EXECSTACK", True)
+        if executable and warns:
             link.diag.warn(f"{files.file_name(link.tables, executable)}: requires executable stack (because the "
                            ".note.GNU-stack section is executable)")
-        elif missing and options.warn_execstack is not False:
+        elif missing and warns:
             link.diag.warn(f"{files.file_name(link.tables, missing)}: missing .note.GNU-stack section implies "
                            "executable stack")
     link.image["stack"] = PF_R | PF_W | (PF_X if wanted else 0)

@@ -14,11 +14,14 @@ def allocate_slots(link):
     gid = symbols.lookup(tables, b"_GLOBAL_OFFSET_TABLE_")
     referenced = bool(gid) and symbols.is_referenced(tables, gid)
     try:
+        collect = getattr(link.target.data, "collect_slots", None)
+        if collect is not None:
+            link.extra["own_dynrels"] = collect(link)
         unsized, ifuncs = slots.allocate(tables, referenced)
         own = getattr(link.target.data, "arrange_slots", None)
         if own is not None:
             own(link)
-        slots.count_relocations(tables, ifuncs)
+        slots.count_relocations(tables, ifuncs, link.extra.get("own_dynrels", 0))
     except OverflowError as error:
         raise LinkError(str(error)) from None
     for gid in unsized:

@@ -15,6 +15,9 @@ def compute_values(link):
         set_linker_names(link)
         set_start_stop(link)
     symbols.compute_values(link.tables)
+    finish = getattr(link.target.data, "finish_values", None)
+    if finish is not None and not link.options.relocatable:
+        finish(link)
 
 
 def special_place(link, *which):

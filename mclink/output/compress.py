@@ -19,7 +19,7 @@ def compress_sections(link, write_section):
     `write_section(link, output, address)` writes a section's contents into memory. Sets `compressed`, the
     contents with their header, and SHF_COMPRESSED or the name .zdebug_*."""
     from mclink._core import image
-    if link.options.relocatable and not link.target.data.RELA:
+    if link.options.relocatable and not getattr(link.target.data, "RELA_OBJECTS", link.target.data.RELA):
         # Addends that stand in the fields are written with the relocation sections, which come later.
         return
     for output in link.outputs:

@@ -15,7 +15,10 @@ def write_synthetic(link, base):
     places = places_of(link, base)
     outs = [places.get(number, 0) for number in range(special.COUNT)]
     if not link.options.relocatable:
-        slots.write_slots(link.tables, outs)
+        slots.write_slots(link.tables, outs, link.extra.get("own_dynrels", 0))
+        write = getattr(link.target.data, "write_slots", None)
+        if write is not None:
+            write(link, outs)
     if link.dynamic is not None:
         write_tables(link, link.dynamic, places)
         write_dynamic(link, link.dynamic, places)
@@ -101,7 +104,7 @@ def write_dynamic(link, plan, places):
     order = "big" if data.BIG_ENDIAN else "little"
     word = data.WORD
     rows = [(tag, value() if callable(value) else value) for tag, value in plan.tags]
-    if plan.relative_count and plan.spare > 1:
+    if plan.relative_count and plan.spare > 1 and getattr(data, "COUNT_RELATIVE", True):
         rows.append((DT_RELACOUNT if data.RELA else DT_RELCOUNT, plan.relative_count))
     mask = (1 << 8 * word) - 1
     table = b"".join((tag & mask).to_bytes(word, order) + (value & mask).to_bytes(word, order) for tag, value in rows)

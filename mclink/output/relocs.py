@@ -26,7 +26,7 @@ def plan_relocations(link):
     """An OutputSection for each relocation section, in the order of the sections they belong to."""
     if not wanted(link):
         return []
-    rela = link.target.data.RELA
+    rela = getattr(link.target.data, "RELA_OBJECTS", link.target.data.RELA)
     wide = link.target.data.ELF_CLASS == 64
     entsize = relocs.record_bytes(link.tables)
     planned = []

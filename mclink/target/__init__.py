@@ -36,6 +36,10 @@ EMULATIONS = {
     "aarch64elfb": ("aarch64_be", "none"),
     "aarch64fbsdb": ("aarch64_be", "freebsd"),
     "aarch64nbsdb": ("aarch64_be", "netbsd"),
+    **{name + suffix: (module, flavour)
+       for name, module in (("elf32ltsmip", "mips"), ("elf32btsmip", "mips_be"), ("elf32ltsmipn32", "mipsn32"),
+                            ("elf32btsmipn32", "mipsn32_be"), ("elf64ltsmip", "mips64"), ("elf64btsmip", "mips64_be"))
+       for suffix, flavour in (("", "linux"), ("_fbsd", "freebsd"), ("_nbsd", "netbsd"))},
     "armelf_linux_eabi": ("arm", "linux"),
     "armelf": ("arm", "none"),
     "armelf_fbsd": ("arm", "freebsd"),
@@ -61,8 +65,18 @@ MACHINES = {
     (183, True, True): "aarch64linuxb",
     (40, False, False): "armelf_linux_eabi",
     (40, False, True): "armelfb_linux_eabi",
+    (8, False, False): "elf32ltsmip",
+    (8, False, True): "elf32btsmip",
+    (8, True, False): "elf64ltsmip",
+    (8, True, True): "elf64btsmip",
     (183, False, False): "aarch64linux32",
     (183, False, True): "aarch64linux32b",
+}
+
+# (e_machine, default emulation) -> (bit of e_flags, emulation of objects that have it)
+FLAGS = {
+    (8, "elf32ltsmip"): (0x20, "elf32ltsmipn32"),
+    (8, "elf32btsmip"): (0x20, "elf32btsmipn32"),
 }
 
 # first word of a target triple in argv[0] -> default emulation
@@ -87,6 +101,16 @@ TRIPLES = {
     "armv7l": "armelf_linux_eabi",
     "armeb": "armelfb_linux_eabi",
     "aarch64eb": "aarch64linuxb",
+    "mips": "elf32btsmip",
+    "mipseb": "elf32btsmip",
+    "mipsel": "elf32ltsmip",
+    "mipsisa32r6": "elf32btsmip",
+    "mipsisa32r6el": "elf32ltsmip",
+    "mips64": "elf64btsmip",
+    "mips64eb": "elf64btsmip",
+    "mips64el": "elf64ltsmip",
+    "mipsisa64r6": "elf64btsmip",
+    "mipsisa64r6el": "elf64ltsmip",
 }
 
 # Names for OUTPUT_FORMAT and --oformat of outputs that are no ELF files
@@ -110,6 +134,20 @@ FORMATS = {
     "elf64-littleaarch64": "aarch64linux",
     "elf64-bigaarch64": "aarch64linuxb",
     "elf64-aarch64-freebsd": "aarch64fbsd",
+    "elf32-tradlittlemips": "elf32ltsmip",
+    "elf32-tradbigmips": "elf32btsmip",
+    "elf32-littlemips": "elf32ltsmip",
+    "elf32-bigmips": "elf32btsmip",
+    "elf32-ntradlittlemips": "elf32ltsmipn32",
+    "elf32-ntradbigmips": "elf32btsmipn32",
+    "elf64-tradlittlemips": "elf64ltsmip",
+    "elf64-tradbigmips": "elf64btsmip",
+    "elf32-tradlittlemips-freebsd": "elf32ltsmip_fbsd",
+    "elf32-tradbigmips-freebsd": "elf32btsmip_fbsd",
+    "elf32-ntradlittlemips-freebsd": "elf32ltsmipn32_fbsd",
+    "elf32-ntradbigmips-freebsd": "elf32btsmipn32_fbsd",
+    "elf64-tradlittlemips-freebsd": "elf64ltsmip_fbsd",
+    "elf64-tradbigmips-freebsd": "elf64btsmip_fbsd",
 }
 
 ELFOSABI_FREEBSD = 9        # EI_OSABI of FreeBSD's objects
@@ -198,6 +236,12 @@ def _of_flavour(emulation, flavour):
 def emulation_of_machine(machine, is64, big_endian):
     """Default emulation for the header of an object, or None when no target links it."""
     return MACHINES.get((machine, bool(is64), bool(big_endian)))
+
+
+def emulation_of_flags(machine, e_flags, emulation):
+    """The emulation of an object: e_flags may say that it is of another ABI than `emulation`, its machine's default."""
+    bit, other = FLAGS.get((machine, emulation), (0, None))
+    return other if e_flags & bit else emulation
 
 
 def emulation_of_format(name):

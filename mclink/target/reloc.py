@@ -20,6 +20,7 @@ needs; the field says where the bits go and what range is legal. Letters are tho
     GOTDOWN  GOT slot with the TP offset counted downwards, TP - S
     none, depends  writes nothing; the second says that the symbol is wanted all the same
     SLOT  what its PLT entry jumps through    GOTDTP  GOT slot with the DTP offset
+    hint  mark of a call through a register, which may become a branch to the symbol
     GP  MIPS _gp, PPC64 .TOC.             Page(x)  x & ~4095       Low(x)  bits inside a page
 
 The numbers below are those of mclink/_core/ops.pxd; tests/unit/test_reloc_table.py holds them equal.
@@ -27,7 +28,7 @@ The numbers below are those of mclink/_core/ops.pxd; tests/unit/test_reloc_table
 
 Q_UNKNOWN, Q_DYNAMIC, Q_NONE, Q_S, Q_L, Q_G, Q_GOT, Q_Z = range(8)
 Q_GD, Q_LD, Q_DTPOFF, Q_GOTTP, Q_TPOFF, Q_TLSDESC, Q_TLSCALL, Q_GP = range(8, 16)
-Q_SLOT, Q_GOTDTP = 17, 18
+Q_SLOT, Q_GOTDTP, Q_HINT = 17, 18, 19
 R_NONE, R_P, R_GOT, R_PAGE, R_GP, R_GOT_PAGE, R_LOW = range(7)
 TYPE_WORD, TYPE_TLS, TYPE_BRANCH, TYPE_WRAP32, TYPE_RELAX, TYPE_NO_SYMBOL, TYPE_ANY_SYMBOL, TYPE_DIRECT = (
     1, 2, 4, 8, 16, 32, 64, 128)
@@ -46,6 +47,7 @@ FORMULAS = {
     "Page(S + A) - Page(P)": (Q_S, R_PAGE, 0),
     "Low(S + A)": (Q_S, R_LOW, 0),
     "L + A": (Q_L, R_NONE, 0),
+    "L + A, branch": (Q_L, R_NONE, TYPE_BRANCH),
     "L + A - P": (Q_L, R_P, TYPE_BRANCH),
     "L + A - GOT": (Q_L, R_GOT, 0),
     "L + A - P, direct": (Q_L, R_P, TYPE_BRANCH | TYPE_DIRECT),
@@ -60,6 +62,7 @@ FORMULAS = {
     "GOT + A - P": (Q_GOT, R_P, TYPE_NO_SYMBOL),
     "GP + A": (Q_GP, R_NONE, TYPE_NO_SYMBOL),
     "Z + A": (Q_Z, R_NONE, TYPE_ANY_SYMBOL),
+    "hint": (Q_HINT, R_NONE, TYPE_ANY_SYMBOL),
     "GD + A - P": (Q_GD, R_P, TYPE_TLS),
     "GD + A - GOT": (Q_GD, R_GOT, TYPE_TLS),
     "GD + A - GP": (Q_GD, R_GP, TYPE_TLS),

@@ -54,6 +54,12 @@ STYLES = {
     "aarch64linuxb": lambda: _elsewhere("styles_aarch64", "aarch64linuxb"),
     "armelf_linux_eabi": lambda: _elsewhere("styles_arm", "armelf_linux_eabi"),
     "armelfb_linux_eabi": lambda: _elsewhere("styles_arm", "armelfb_linux_eabi"),
+    "elf32ltsmip": lambda: _elsewhere("styles_mips", "elf32ltsmip"),
+    "elf32btsmip": lambda: _elsewhere("styles_mips", "elf32btsmip"),
+    "elf32ltsmipn32": lambda: _elsewhere("styles_mips", "elf32ltsmipn32"),
+    "elf32btsmipn32": lambda: _elsewhere("styles_mips", "elf32btsmipn32"),
+    "elf64ltsmip": lambda: _elsewhere("styles_mips", "elf64ltsmip"),
+    "elf64btsmip": lambda: _elsewhere("styles_mips", "elf64btsmip"),
 }
 
 

@@ -19,7 +19,9 @@ from mclink.target.styles import STYLES
 EMULATIONS = {"elf_x86_64": "ld.bfd", "elf_i386": "ld.bfd", "elf32_x86_64": "ld.bfd",
               "aarch64linux": "aarch64-linux-gnu-ld.bfd", "aarch64linuxb": "aarch64-linux-gnu-ld.bfd",
               "armelf_linux_eabi": "arm-linux-gnueabihf-ld.bfd", "armelfb_linux_eabi": "arm-linux-gnueabihf-ld.bfd",
-         "elf64lppc": "powerpc64le-linux-gnu-ld.bfd", "elf64ppc": "powerpc64-linux-gnu-ld.bfd"}
+         "elf64lppc": "powerpc64le-linux-gnu-ld.bfd", "elf64ppc": "powerpc64-linux-gnu-ld.bfd",
+              **dict.fromkeys(("elf32ltsmip", "elf32btsmip", "elf32ltsmipn32", "elf32btsmipn32", "elf64ltsmip", "elf64btsmip"),
+                              "mipsel-linux-gnu-ld.bfd")}
 
 
 def cases():
