@@ -4,7 +4,7 @@ Members are collected once the graph is known; Python decides on output sections
 place_run() for each run as often as addresses change.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int32_t, int64_t, uintptr_t
-from libc.stdlib cimport malloc, calloc, free, qsort
+from libc.stdlib cimport malloc, calloc, realloc, free, qsort
 from libc.string cimport memcmp, memcpy, memset, strlen
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
@@ -336,6 +336,19 @@ cdef class Members:
         for i in range(r.first, r.first + r.count):
             total += tables.c.frags[self.frags[i]].size
         return total
+
+    def split(self, uint32_t run, uint32_t at):
+        """Leaves the first `at` members in a run; returns the number of a new run that has the others."""
+        cdef RunRow* grown = <RunRow*>realloc(self.runs, (<size_t>self.n_runs + 2) * sizeof(RunRow))
+        if grown == NULL:
+            raise MemoryError
+        self.runs = grown
+        grown[self.n_runs] = grown[run]
+        grown[self.n_runs].first += at
+        grown[self.n_runs].count -= at
+        grown[run].count = at
+        self.n_runs += 1
+        return self.n_runs - 1
 
     def reverse_words(self, Tables tables, uint32_t run, uint32_t word):
         """Turns the words of .ctors and .dtors sections among the members round, `word` bytes each: what ran these tables

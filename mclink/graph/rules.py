@@ -231,7 +231,8 @@ def _number_orphans(link):
     runs = link.runs
     plan.first_orphan = len(runs)
     names = None
-    if options.relocatable and options.orphan_handling == "place":
+    # Sections that are to be cut in pieces are OutputSections.
+    if options.relocatable and options.orphan_handling == "place" and options.split_by_file is None and options.split_by_reloc is None:
         names = [_encode(section.name) for section in script_sections(plan)]
     # What is compressed is an OutputSection, for its new size and contents.
     compressed = options.compress_debug[0] != "none" or bool(options.compress_sections)

@@ -65,6 +65,9 @@ def create_outputs(link):
             outputs.append(section)
             section.number = len(outputs)
     _order_members(link, members)
+    if link.options.relocatable and (link.options.split_by_file is not None or link.options.split_by_reloc is not None):
+        from mclink.layout.split import split_outputs
+        split_outputs(link)
     for section in outputs:
         for item in section.statements:
             if type(item) is Run:
