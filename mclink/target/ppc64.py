@@ -377,8 +377,13 @@ def dynamic_tags(link):
 
 
 def arrange_slots(link):
-    """Several TOCs, when code that has 16 bits for offsets from its TOC pointer does not reach all of one."""
+    """Words of .toc that nothing needs any longer go. Several TOCs, when code that has 16 bits for offsets from its TOC pointer does not reach all of one."""
     from mclink._core import join, scan, symbols
+    options = link.options
+    if options.toc_optimize and link.script_path is None and not options.section_start and not options.segment_start:
+        from mclink._core.arch import ppc64_records
+        if ppc64_records.image_size(link.tables) < 1 << 30:
+            ppc64_records.drop_words(link.tables)
     if not link.options.multi_toc or not scan.needs(link.tables) & NEEDS_SMALL:
         return
     from mclink._core.arch import ppc64_toc

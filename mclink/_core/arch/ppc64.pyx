@@ -455,6 +455,11 @@ cdef void apply_near(Place* p, const Rela* r, const RelocType* t, uint8_t verdic
     else:
         word = toc_word(c, f, r)
         value = symbol_address(c, f, word.r_sym, word.r_addend) + <uint64_t>word.r_addend
+        if not -<int64_t>0x80008000 <= <int64_t>(value - <uint64_t>gp_of(c, f)) <= 0x7fff7fff:
+            # Too far: the word is loaded as before.
+            value = quantity_value(c, f, t, r.r_sym, r.r_addend) + <uint64_t>r.r_addend - <uint64_t>gp_of(c, f)
+            put_near(p, t, value, verdict == A_VIA_HA, False)
+            return
     put_near(p, t, value - <uint64_t>gp_of(c, f), verdict == A_DIRECT_HA or verdict == A_VIA_HA, True)
 
 

@@ -112,3 +112,38 @@ def test_values_through_words_of_the_toc(tc):
     for mode in ("-no-pie", "-pie"):
         for option in ("--toc-optimize", "--no-toc-optimize"):
             assert tc.out(tc.exe("prog", mode, f"-Wl,{option}", main, rest, lib)) == "7 30 5 1 1234\n"
+
+
+WORDS = """
+#include <stdio.h>
+#include <stdlib.h>
+#define V(n) extern int v##n; extern int *p##n;
+V(0) V(1) V(2) V(3) V(4) V(5)
+extern int there; extern int weak_one __attribute__((weak)); int twice(int); static int own = 9;
+static const char *const texts[] = {"one", "two", "three"};
+__attribute__((noinline)) const char *text(int i) { return texts[i]; }
+int main(int argc, char **argv) {
+  int (*f)(int) = argc > 5 ? abs : twice;
+  v0 += v1; v2 = v3 * 2; *p4 += own; p5 = &v5;
+  printf("%d %d %d %d %d %s %d %d\\n", v0, v2, v4, *p5, there, text(argc), &weak_one == 0, f(4));
+  return 0;
+}
+"""
+DEFINITIONS = "".join(f"int v{n} = {n + 1}; int *p{n} = &v{n};" for n in range(6)) + "int twice(int x) { return 2 * x; }"
+
+
+@pytest.mark.parametrize("mode", ["-no-pie", "-pie", "-static"])
+@pytest.mark.parametrize("option", ["-O1", "--gc-sections", "--emit-relocs", "--no-toc-optimize"])
+def test_unused_words_go(tc, mode, option):
+    """Words of .toc are not in the output when all their loads have been relaxed."""
+    there = tc.c("int there = 30;", "-fPIC", name="there")
+    if mode != "-static":
+        there = tc.so("libthere.so", there)
+    objs = [tc.c(WORDS, "-O1", "-fPIC", name="main"), tc.c(DEFINITIONS, "-O1", "-fPIC", name="rest"), there]
+    exe = tc.exe("prog", mode, f"-Wl,{option}", *objs)
+    assert tc.out(exe) == "3 8 14 6 30 two 1 8\n"
+    if mode != "-static":
+        ours, theirs = (tools.elf(tools.exe("sized", mode, f"-Wl,{option}", *objs)).section(".got").size for tools in (tc, tc.gnu))
+        assert ours <= theirs
+    plain = tc.elf(tc.exe("plain", mode, "-Wl,--no-toc-optimize", *objs)).section(".got").size
+    assert tc.elf(exe).section(".got").size < plain or option == "--no-toc-optimize"
