@@ -1,31 +1,33 @@
-""".gnu.attributes of 64-bit Power: what objects say of floating point, vectors and returned structures, as one section."""
+""".gnu.attributes of 64-bit Power: what objects say of floating point, as one section. The tags for vectors and for
+returned structures concern the 32-bit ABIs and are left out."""
 
 from mclink._core import files, notes
+from mclink.diag import LinkError
 from mclink.target.gnu_attributes import SHT_GNU_ATTRIBUTES, add_section, parse_attributes
 
-TAG_FP, TAG_VECTOR, TAG_STRUCT_RETURN = 4, 8, 12
+TAG_FP = 4
 
-# tag -> [(mask, what the values are called)]; 0 in a field says nothing, two other values do not go together
+# Fields of TAG_FP: mask -> what the values are called. 0 says nothing; two other values do not go together.
 FIELDS = {
-    TAG_FP: ((3, "floating-point ABIs"), (12, "long double formats")),
-    TAG_VECTOR: ((0x7F, "vector ABIs"),),
-    TAG_STRUCT_RETURN: ((0x7F, "conventions for small structures"),),
+    3: {1: "hard float", 2: "soft float", 3: "single-precision hard float"},
+    12: {4: "128-bit IBM long double", 8: "64-bit long double", 12: "128-bit IEEE long double"},
 }
-GENERIC_VECTOR = 1          # goes with every other
 
 
 def merge_attributes(link):
-    """Takes the sections of all inputs and makes one of them; a field on which two disagree is a warning."""
+    """Takes the sections of all inputs and makes one of them. LinkError when two disagree on a field."""
     order = "big" if link.target.data.BIG_ENDIAN else "little"
     merged = {}
+    said = {}
     for file, data in notes.take_sections(link.tables, SHT_GNU_ATTRIBUTES):
-        for tag, value in parse_attributes(data, order, FIELDS).items():
-            for mask, what in FIELDS[tag]:
-                old, new = merged.get(tag, 0) & mask, value & mask
-                if tag == TAG_VECTOR and old == GENERIC_VECTOR and new:
-                    merged[tag] = new
-                elif not old:
-                    merged[tag] = merged.get(tag, 0) | new
-                elif new and new != old and not (tag == TAG_VECTOR and new == GENERIC_VECTOR):
-                    link.diag.warn(f"{files.file_name(link.tables, file)} and files before it use different {what}")
+        value = parse_attributes(data, order, (TAG_FP,)).get(TAG_FP, 0)
+        for mask, names in FIELDS.items():
+            new = value & mask
+            if not new:
+                continue
+            old, first = said.setdefault(mask, (new, file))
+            if old != new:
+                raise LinkError(f"{files.file_name(link.tables, file)} uses {names[new]}, "
+                                f"{files.file_name(link.tables, first)} uses {names[old]}")
+            merged[TAG_FP] = merged.get(TAG_FP, 0) | new
     add_section(link, merged)
