@@ -418,6 +418,22 @@ cdef void put_prefixed(Place* p, uint32_t prefix, uint32_t suffix, uint64_t valu
     put(p.loc + 4, suffix | lo(value), p.c.swap)
 
 
+cdef bint is_needed(const Place* p) noexcept nogil:
+    """True when an instruction with the low half must have the high half's register for its base: one that also writes
+    to it. Such code is rare and written by hand, close together."""
+    cdef const Rela* r = &p.frag.relocs[p.index]
+    cdef const Rela* other
+    cdef uint32_t i
+    cdef uint8_t family
+    for i in range(p.index + 1, min(p.index + 64, p.frag.nrelocs)):
+        other = &p.frag.relocs[i]
+        family = p.ops.types[other.r_type].relax
+        if other.r_sym == r.r_sym and other.r_addend == r.r_addend and p.frag.verdicts[i] == V_APPLY \
+                and (family == FAMILY_TOC_LO or family == FAMILY_TP_LO or family == FAMILY_GOT_LO):
+            return True
+    return False
+
+
 cdef void put_near(Place* p, const RelocType* t, uint64_t value, bint high, bint load) noexcept nogil:
     """Half of an offset from r2 or r13. Where the high half is 0 its instruction is not needed, and the other has that
     register for its base. load: it loaded the value, and now makes it."""
@@ -426,7 +442,7 @@ cdef void put_near(Place* p, const RelocType* t, uint64_t value, bint high, bint
     cdef uint32_t x = get(at, swap)
     if high:
         check_ha(p, value)
-        put(at, I_NOP if ha(value) == 0 else (x & ~<uint32_t>0xffff) | ha(value), swap)
+        put(at, I_NOP if ha(value) == 0 and not is_needed(p) else (x & ~<uint32_t>0xffff) | ha(value), swap)
         return
     if load:
         x = 0x38000000 | (x & 0x3ff0000)               # addi

@@ -62,6 +62,15 @@ def test_accesses(tc):
     assert code(tc) == code(tc.gnu)
 
 
+def test_base_that_is_written(tc):
+    """lwzu changes its base, which therefore cannot be the TOC pointer."""
+    source = "    .text\n    .globl _start\n_start: addis 9,2,x@toc@ha\n    lwzu 3,x@toc@l(9)\n    .data\nx: .long 1\n"
+    tc.ld("a.out", tc.asm(source, name="a"))
+    text = tc.elf("a.out").data(".text")
+    order = "little" if tc.target.little else "big"
+    assert [int.from_bytes(text[i:i + 4], order) >> 16 for i in (0, 4)] == [0x3D22, 0x8469]
+
+
 def test_no_toc_optimize(tc):
     """The instructions of the input, only their fields filled."""
     order = "little" if tc.target.little else "big"
