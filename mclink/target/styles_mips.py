@@ -6,7 +6,8 @@ the code.
 """
 
 from mclink.target.default_script import (
-    RELOCATABLE_PARTS, RELOCATED, Style, data_section, edge, relro_end, section_line, text_section, unwind_ro)
+    RELOCATABLE_PARTS, RELOCATED, data_section, edge, relro_end, section_line, text_section, unwind_ro)
+from mclink.target.style import Style
 
 _SMALL = {"sdata": "s", "sbss": "sb", "sdata2": "s2", "sbss2": "sb2"}
 _MDEBUG = ("abi32", "abiN32", "abi64", "abiO64", "eabi32", "eabi64")
