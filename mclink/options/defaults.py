@@ -260,25 +260,14 @@ class Options:
     insn32 = None               # MIPS
     ignore_branch_isa = False   # MIPS
     compact_branches = None     # MIPS
-    secure_plt = None           # PPC32: True, False (--bss-plt)
     toc_optimize = True         # PPC64
-    toc_sort = True             # PPC64
     multi_toc = True            # PPC64
     opd_optimize = True         # PPC64
-    tls_optimize = True         # PPC64
     tls_get_addr_optimize = None     # PPC64
-    tls_get_addr_regsave = None      # PPC64
-    plt_align = None            # PPC64: power of two
-    plt_localentry = None       # PPC64
-    plt_static_chain = False    # PPC64
-    plt_thread_safe = None      # PPC64
     power10_stubs = None        # PPC64: "yes", "no", "auto"
     pcrel_optimize = True       # PPC64
     inline_optimize = True      # PPC64
     save_restore_funcs = None   # PPC64
-    dotsyms = None              # PPC64
-    emit_stub_syms = False      # PPC64
-    non_overlapping_opd = False # PPC64
     relax_gp = None             # RISC-V
 
     def __init__(self):

@@ -598,10 +598,6 @@ class _Reader:
             raise LinkError(f"option '{word}': unknown value '{argument}' (one of: none, default, all)")
         self.options.stm32l4xx_fix = argument or "default"
 
-    def on_plt_align(self, name, value, argument, word):
-        sign = -1 if argument and argument[0] == "-" else 1
-        self.options.plt_align = sign * parse_number(argument.lstrip("-"), word) if argument else value
-
     def on_power10(self, name, value, argument, word):
         if argument not in (None, "yes", "no", "auto"):
             raise LinkError(f"option '{word}': unknown value '{argument}' (one of: yes, no, auto)")

@@ -245,7 +245,7 @@ RELOCS = (
 SYMBOLIC = (38, 51, 73)     # R_PPC64_ADDR64, TOC and TPREL64, the types that fill a word
 
 # Ops.arch_flags and bits of Columns.needs, as in _core.arch.ppc64
-ARCH_TOC, ARCH_INLINE, ARCH_P10, ARCH_P9 = 1, 2, 4, 8
+ARCH_TOC, ARCH_INLINE, ARCH_P10, ARCH_P9, ARCH_PCREL = 1, 2, 4, 8, 16
 NEEDS_THUNKS, NEEDS_PREFIXED, NEEDS_SMALL = 0x10000, 0x20000, 0x40000
 
 CONSTANTS = {
@@ -278,6 +278,7 @@ def choose_plt(link):
     stubs = options.power10_stubs
     link.target.ops.set_constant("arch_flags", (ARCH_TOC if options.toc_optimize else 0)
                                  | (ARCH_INLINE if options.inline_optimize else 0)
+                                 | (ARCH_PCREL if options.pcrel_optimize else 0)
                                  | (ARCH_P10 if stubs == "yes" else ARCH_P9 if stubs == "no" else 0))
     if link.extra["ppc64_abi"] == 1:
         for name, value in (("slot_size", 24), ("got_header", 3)):
@@ -330,7 +331,9 @@ def drop_records(link):
 
 
 def make_save_functions(link):
-    """.sfpr, when something calls the functions in it."""
+    """.sfpr, when something calls the functions in it, unless --no-save-restore-funcs."""
+    if link.options.save_restore_funcs is False:
+        return
     from mclink.target.ppc64_save import make_save_functions
     make_save_functions(link)
 

@@ -121,7 +121,7 @@ cdef uint8_t choose_got(const Columns* c, const Fragment* frag, uint32_t index, 
     cdef const Rela* r = &frag.relocs[index]
     cdef uint32_t x = instruction_at(c, frag, r.r_offset)
     if family == FAMILY_GOT_34:
-        if r.r_offset & 3 or not holds(frag, r.r_offset, 8) or (x & 0xfffc0000U) != P_PLD_R \
+        if not (<const Ops*>c.ops).arch_flags & ARCH_PCREL or r.r_offset & 3 or not holds(frag, r.r_offset, 8) or (x & 0xfffc0000U) != P_PLD_R \
                 or (instruction_at(c, frag, r.r_offset + 4) & 0xfc1f0000U) != 0xe4000000U:
             return 0
         return A_OPT_34 if may_join(c, frag, index) else A_DIRECT_34

@@ -96,6 +96,7 @@ cdef enum:                   # Ops.arch_flags; keep in step with mclink.target.p
     ARCH_INLINE = 2          # inline calls of what is in this image become direct calls
     ARCH_P10 = 4             # thunks have prefixed instructions, whatever the inputs have
     ARCH_P9 = 8              # they never have
+    ARCH_PCREL = 16          # prefixed loads of addresses become the addresses
 
 cdef enum:                   # Columns.needs, the target's bits
     NEEDS_THUNKS = NEEDS_ARCH        # some branch needs a thunk whatever its distance
