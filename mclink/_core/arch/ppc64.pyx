@@ -290,9 +290,9 @@ cdef inline bint may_lack_nop(Place* p) noexcept nogil:
     return strcmp(name, b".init") == 0 or strcmp(name, b".fini") == 0
 
 
-cdef void restore_toc(Place* p) noexcept nogil:
+cdef void restore_toc(Place* p, bint changed) noexcept nogil:
     """The NOP behind a call becomes the load of r2. A jump needs none in a program, where all share one r2 and the
-    start-up code never returns to a caller in another module."""
+    start-up code never returns to a caller in another module; changed: the target has another one all the same."""
     cdef uint64_t offset = p.frag.relocs[p.index].r_offset
     cdef bint swap = p.c.swap
     cdef uint32_t load = 0xe8410028U if is_v1(p.ops) else 0xe8410018U
@@ -304,7 +304,7 @@ cdef void restore_toc(Place* p) noexcept nogil:
             return
         if next == load:
             return
-    if not get(p.loc, swap) & 1 and not p.c.shared_output:
+    if not get(p.loc, swap) & 1 and not p.c.shared_output and not changed:
         return
     if not may_lack_nop(p):
         fault_value(p, FAULT_NO_NOP, 0, 0, 0)
@@ -330,7 +330,7 @@ cdef void apply_far_call(Place* p, const Rela* r, const RelocType* t) noexcept n
     if is_inline(t.relax):
         take_slot_out(p, t.relax == FAMILY_PLT_CALL and not saved)
     if saved:
-        restore_toc(p)
+        restore_toc(p, kind == THUNK_TOC)
     store_checked(p, t, thunk_address(c, row) - p.P)
 
 
@@ -349,7 +349,7 @@ cdef void apply_call(Place* p, const Rela* r, const RelocType* t) noexcept nogil
         target = plt_address(c, aux)
         if aux.needs & NEED_CANONICAL_PLT:
             target += p.ops.plt.canonical_size
-        restore_toc(p)
+        restore_toc(p, False)
     else:
         target = code_address(c, f, r.r_sym, r.r_addend, True)
     store_checked(p, t, target - p.P)
