@@ -270,10 +270,10 @@ class Resolver:
                 for inner in item.items:
                     if self.is_searched(inner):
                         loaded += self.search(inner.row)
-                    elif first:
-                        # What it wants may be in an archive in front of it.
+                    elif first or inner.kind == "shared":
+                        # What it wants may be in an archive in front of it; a library may be needed only now.
                         self.walk_item(inner)
-                        loaded += 1
+                        loaded += first
                 first = False
                 if not loaded:
                     break
