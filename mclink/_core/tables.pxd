@@ -210,8 +210,8 @@ cdef enum:                   # bits of the needs columns (gneeds, File.local_nee
     NEED_TLSDESC = 32        # a TLS descriptor
     NEED_CANONICAL_PLT = 64  # a PLT entry that is the symbol's address
     NEED_DYNSYM = 128        # a .dynsym entry (symbolic dynamic relocation)
-    NEED_LATE_DYNSYM = 256   # Aux only: its .dynsym entry stands behind those without this bit and the next ...
-    NEED_LAST_DYNSYM = 512   # ... and this one behind all others
+    NEED_LATE_DYNSYM = 0x10000 # Aux only: its .dynsym entry stands behind those without this bit and the next ...
+    NEED_LAST_DYNSYM = 0x20000 # ... and this one behind all others
 
 cdef enum:
     AUX_MODULE_PAIR = 256    # in Aux.needs: tlsgd is the TLS LD pair of the row's TOC; the row has no symbol
