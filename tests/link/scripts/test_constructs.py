@@ -7,6 +7,9 @@ from harness.toolchain import run_command
 
 pytestmark = pytest.mark.lacks(gold="differs", lld="differs", mold="no linker scripts")
 
+#: targets whose objects have no sections for their ABI's own use
+PLAIN = pytest.mark.targets("amd64", "i386", "aarch64", "armhf", "armel", "ppc64", "ppc64le")
+
 START = ".globl _start\n.text\n_start: .long 1\n.section .note.GNU-stack, \"\", %progbits\n"
 MORE = ".globl more\n.text\nmore: .long 2\n.data\n.long 3\n.section .note.GNU-stack, \"\", %progbits\n"
 
@@ -15,6 +18,7 @@ def asm(tc, source, name):
     return tc.asm(source.replace("%", "@" if tc.target.machine != "EM_ARM" else "%"), name=name)
 
 
+@PLAIN
 def test_a_file_named_in_a_pattern_is_an_input(tc):
     script = tc.write("s.lds", "SECTIONS { . = 0x1000; .text : { more.o(.text) *(.text) } .data : { *(.data) } /DISCARD/ : { *(.ARM.*) } }")
     asm(tc, START, "start"), asm(tc, MORE, "more")
@@ -43,6 +47,7 @@ def test_linker_version(tc):
     assert tc.elf(tc.ld("out", "-T", script, "--enable-linker-version", "--disable-linker-version", obj).path).section(".version") is None
 
 
+@PLAIN
 def test_create_object_symbols_makes_none(tc):
     """As with GNU ld's ELF output."""
     script = tc.write("s.lds", "SECTIONS { . = 0x1000; .text : { CREATE_OBJECT_SYMBOLS *(.text) CONSTRUCTORS SORT(CONSTRUCTORS) } .data : { *(.data) } }")
@@ -105,6 +110,7 @@ def offsets_of(e, name, size):
     return words
 
 
+@PLAIN
 def test_provide_keeps_nothing_alive(tc):
     """PROVIDE only when referenced; its expression keeps no section, and pulls nothing out of an archive."""
     script = tc.write("s.lds", "ENTRY(main_) PROVIDE(unused = in_archive); PROVIDE(wanted = 0x1234); PROVIDE(alias = dead);"
