@@ -7,7 +7,6 @@ Source: GNU ld manual, node "Options", --build-id.
 """
 
 from mclink import special
-from mclink._core.sha1 import sha1
 from mclink.libraries import library
 from mclink.output.dynamic import places_of
 
@@ -37,10 +36,13 @@ def final_hash(style, data):
     """The id: the hash of the piece hashes."""
     if style == "fast":
         return library("xxhash", "--build-id=fast").xxh3_64_digest(data)
-    if style in ("sha1", "tree"):
-        return sha1(data)
-    from hashlib import new
-    return new(style, data, usedforsecurity=False).digest()
+    name = "sha1" if style == "tree" else style
+    try:
+        # The module behind hashlib: hashlib itself loads OpenSSL, which costs milliseconds.
+        return getattr(__import__("_" + name), name)(data).digest()
+    except ImportError:
+        from hashlib import new
+        return new(name, data, usedforsecurity=False).digest()
 
 
 def piece_hashes(link, out):
