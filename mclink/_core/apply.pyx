@@ -14,7 +14,11 @@ from mclink._core.ops cimport *
 from mclink._core.parallel cimport parallel_for, atomic_add64
 from mclink._core.tables cimport *
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void* p) noexcept nogil
+
 cdef enum:
+    AHEAD = 8                # relocations whose symbols are prefetched ahead
     CHUNK_MEMBERS = 512      # members in a unit of work at most
     CHUNK_BYTES = 1 << 20    # and bytes, unless one member has more
 
@@ -59,9 +63,13 @@ cdef void relocate_image(Columns* c, uint32_t frag_id, uint8_t* out) noexcept no
     cdef uint64_t address = c.frag_addr[frag_id]
     cdef const uint8_t* verdicts
     cdef const Rela* r
+    cdef const File* f
     open_place(&p, c, frag_id)
     verdicts = p.frag.verdicts
+    f = &c.files[p.frag.file]
     for i in range(p.frag.nrelocs):
+        if i + AHEAD < p.frag.nrelocs and f.first_global <= p.frag.relocs[i + AHEAD].r_sym < f.nsyms:
+            prefetch(&c.gvalue[f.gids[p.frag.relocs[i + AHEAD].r_sym - f.first_global]])
         if verdicts != NULL and verdicts[i] == V_SKIP:
             continue
         r = &p.frag.relocs[i]

@@ -9,7 +9,7 @@ from libc.string cimport strlen, strncmp, memchr
 from mclink._core.elf cimport *
 from mclink._core.fault cimport *
 from mclink._core.hash cimport hash_bytes, hash_name, key_length
-from mclink._core.names cimport find_name, intern_name, reserve_names, slot_of
+from mclink._core.names cimport find_name, intern_name, likely_row, reserve_names, slot_of
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport *
 
@@ -81,6 +81,20 @@ cdef inline void join_symbol(JoinTask* task, File* f, uint32_t i, Wanted* w) noe
         c.gmark[gid] = mark | MARK_HAVE
 
 
+cdef void join_batch(JoinTask* task, File* f, const uint32_t* batch, uint32_t n, Wanted* w) noexcept nogil:
+    """Joins symbols whose slots and names have been prefetched; fetches their rows, and then the rows' names, first."""
+    cdef const Global* rows[BATCH]
+    cdef uint32_t j
+    for j in range(n):
+        rows[j] = likely_row(task.c, f.hashes[batch[j]])
+        prefetch(rows[j])
+    for j in range(n):
+        if rows[j] != NULL:
+            prefetch(rows[j].name)
+    for j in range(n):
+        join_symbol(task, f, batch[j], w)
+
+
 cdef void join_owned(void* context, int64_t index, int thread) noexcept nogil:
     """Joins the names of all files that fall into this owner's partitions."""
     cdef JoinTask* task = <JoinTask*>context
@@ -105,11 +119,9 @@ cdef void join_owned(void* context, int64_t index, int thread) noexcept nogil:
             batch[pending] = i
             pending += 1
             if pending == BATCH:
-                for j in range(BATCH):
-                    join_symbol(task, f, batch[j], w)
+                join_batch(task, f, batch, BATCH, w)
                 pending = 0
-        for j in range(pending):
-            join_symbol(task, f, batch[j], w)
+        join_batch(task, f, batch, pending, w)
 
 
 cdef void count_names(Columns* c, const uint32_t* ids, int64_t count, uint32_t* extra) noexcept nogil:

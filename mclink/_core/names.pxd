@@ -6,7 +6,7 @@ A partition is written by one thread at a time; partitions need no locks between
 partition + index * PARTITIONS, where index counts the names of the partition in order of arrival.
 """
 from libc.stdint cimport uint32_t, uint64_t
-from mclink._core.tables cimport Columns, Tables
+from mclink._core.tables cimport Columns, Global, Tables
 
 # gid of a name, 0 when it is unknown. `hash` is hash_bytes(name, length).
 cdef uint32_t find_name(Columns* c, const char* name, size_t length, uint64_t hash) noexcept nogil
@@ -17,6 +17,9 @@ cdef uint32_t intern_name(Columns* c, const char* name, size_t length, uint64_t 
 
 # First slot that a hash probes, for prefetching.
 cdef const void* slot_of(Columns* c, uint64_t hash) noexcept nogil
+
+# Row that find_name() will compare first, NULL none, for prefetching.
+cdef const Global* likely_row(Columns* c, uint64_t hash) noexcept nogil
 
 # Reserves rows so that `extra[p]` more names fit partition p; call outside parallel regions.
 cdef int reserve_names(Tables tables, const uint32_t* extra) except -1

@@ -1,7 +1,6 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, strlen
 from mclink._core.elf cimport SHF_TLS
-from mclink._core.hash cimport hash_bytes
 from mclink._core.tables cimport PARTITION_BITS, PARTITIONS, File, Fragment, Global, Partition, FRAG_COMMON
 
 
@@ -13,7 +12,21 @@ cdef const void* slot_of(Columns* c, uint64_t hash) noexcept nogil:
     cdef Partition* p = &c.names[partition_of(hash)]
     if p.slots == NULL:
         return NULL
-    return &p.slots[<uint32_t>(hash >> 20) & p.mask]
+    return &p.slots[<uint32_t>hash & p.mask]
+
+
+cdef const Global* likely_row(Columns* c, uint64_t hash) noexcept nogil:
+    cdef uint32_t part = partition_of(hash)
+    cdef Partition* p = &c.names[part]
+    cdef uint32_t at
+    if p.slots == NULL:
+        return NULL
+    at = <uint32_t>hash & p.mask
+    while p.slots[at] != 0:
+        if (p.slots[at] >> 32) == (hash & <uint64_t>0xffffffffU):
+            return &c.globals[part + (<uint32_t>p.slots[at] - 1) * PARTITIONS]
+        at = (at + 1) & p.mask
+    return NULL
 
 
 cdef uint32_t find_name(Columns* c, const char* name, size_t length, uint64_t hash) noexcept nogil:
@@ -24,7 +37,7 @@ cdef uint32_t find_name(Columns* c, const char* name, size_t length, uint64_t ha
     cdef Global* g
     if p.slots == NULL:
         return 0
-    at = <uint32_t>(hash >> 20) & p.mask
+    at = <uint32_t>hash & p.mask
     while True:
         slot = p.slots[at]
         if slot == 0:
@@ -37,22 +50,20 @@ cdef uint32_t find_name(Columns* c, const char* name, size_t length, uint64_t ha
         at = (at + 1) & p.mask
 
 
-cdef bint grow_partition(Columns* c, Partition* p, uint32_t part) noexcept nogil:
-    """Doubles the slots; the hash of every name is computed again, which is rare enough."""
+cdef bint grow_partition(Partition* p) noexcept nogil:
+    """Doubles the slots. A slot's tag says where it goes, so no name is looked at."""
     cdef uint32_t size = 64 if p.slots == NULL else (p.mask + 1) * 2
     cdef uint64_t* slots = <uint64_t*>calloc(size, sizeof(uint64_t))
     cdef uint32_t i, at
-    cdef uint64_t hash
-    cdef Global* g
     if slots == NULL:
         return False
-    for i in range(p.count):
-        g = &c.globals[part + i * PARTITIONS]
-        hash = hash_bytes(g.name, g.name_len)
-        at = <uint32_t>(hash >> 20) & (size - 1)
+    for i in range(size // 2 if p.slots != NULL else 0):
+        if p.slots[i] == 0:
+            continue
+        at = <uint32_t>(p.slots[i] >> 32) & (size - 1)
         while slots[at] != 0:
             at = (at + 1) & (size - 1)
-        slots[at] = (hash & <uint64_t>0xffffffffU) << 32 | (i + 1)
+        slots[at] = p.slots[i]
     free(p.slots)
     p.slots = slots
     p.mask = size - 1
@@ -72,9 +83,9 @@ cdef uint32_t intern_name(Columns* c, const char* name, size_t length, uint64_t 
         p.count = 1
         c.globals[0].name = b""
     if p.slots == NULL or p.count * 2 > p.mask:
-        if not grow_partition(c, p, part):
+        if not grow_partition(p):
             return 0
-    at = <uint32_t>(hash >> 20) & p.mask
+    at = <uint32_t>hash & p.mask
     while p.slots[at] != 0:
         at = (at + 1) & p.mask
     gid = part + p.count * PARTITIONS

@@ -14,6 +14,12 @@ from mclink._core.ops cimport *
 from mclink._core.parallel cimport parallel_for, atomic_or8, atomic_or32
 from mclink._core.tables cimport *
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void* p) noexcept nogil
+
+cdef enum:
+    AHEAD = 8                # relocations whose symbols are prefetched ahead
+
 cdef enum:                   # rows of the decision table; keep in step with mclink.layout.scan.FORMS
     FORM_WORD = 0            # S + A in a whole word
     FORM_NARROW = 1          # S + A in fewer bits than an address has
@@ -555,7 +561,7 @@ cdef void scan_fragment(Scan* s, uint32_t frag_id, uint8_t* verdicts) noexcept n
     cdef Columns* c = s.c
     cdef Reference x
     cdef uint64_t size
-    cdef uint32_t i
+    cdef uint32_t i, sym
     cdef uint8_t any = 0
     x.frag = &c.frags[frag_id]
     x.f = &c.files[x.frag.file]
@@ -568,6 +574,11 @@ cdef void scan_fragment(Scan* s, uint32_t frag_id, uint8_t* verdicts) noexcept n
         size = x.f.shdrs[frag_shndx(c, frag_id)].sh_size
         keep_live_records(c, x.frag, verdicts)
     for i in range(x.frag.nrelocs):
+        if i + AHEAD < x.frag.nrelocs:
+            sym = x.frag.relocs[i + AHEAD].r_sym
+            if x.f.first_global <= sym < x.f.nsyms:
+                prefetch(&c.globals[x.f.gids[sym - x.f.first_global]])
+                prefetch(&c.gflags[x.f.gids[sym - x.f.first_global]])
         if verdicts[i] == V_APPLY:
             x.index = i
             x.r = &x.frag.relocs[i]

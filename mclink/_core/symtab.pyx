@@ -14,6 +14,12 @@ from mclink._core.outrec cimport store_symbol, symbol_size
 from mclink._core.parallel cimport parallel_for
 from mclink._core.tables cimport *
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void* p) noexcept nogil
+
+cdef enum:
+    AHEAD = 8                # globals prefetched ahead
+
 cdef enum:
     DISCARD_MERGED = 0       # default: compiler-made names (.L) in mergeable sections go
     DISCARD_TEMPORARY = 1    # -X: all names that start with .L go
@@ -243,6 +249,9 @@ cdef void visit_object(void* context, int64_t index, int thread) noexcept nogil:
             string += length
     if f.gids != NULL:
         for i in range(f.first_global, f.nsyms):
+            if i + AHEAD < f.nsyms:
+                prefetch(&c.globals[f.gids[i + AHEAD - f.first_global]])
+                prefetch(&c.gflags[f.gids[i + AHEAD - f.first_global]])
             gid = f.gids[i - f.first_global]
             where = place_global(p, gid, id, i)
             if where == 0:
