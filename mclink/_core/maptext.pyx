@@ -6,7 +6,7 @@ discarded sections and the cross reference table are written here.
 from libc.stdint cimport uint32_t, uint64_t, int64_t
 from libc.stdlib cimport malloc, calloc, realloc, free, qsort
 from libc.string cimport memcpy, memset, memcmp, strlen
-from libc.errno cimport errno
+from libc.errno cimport ENOMEM, errno
 from mclink._core.elf cimport *
 from mclink._core.ops cimport Ops
 from mclink._core.parallel cimport parallel_for, task_t
@@ -16,6 +16,29 @@ cdef extern from * nogil:
     """
     #include <unistd.h>
     #include <errno.h>
+    #include <sched.h>
+    #include <stdint.h>
+    static void mclink_wait_turn(int64_t *turn, int64_t index)
+    {
+        while (__atomic_load_n(turn, __ATOMIC_ACQUIRE) != index)
+            sched_yield();
+    }
+    static void mclink_end_turn(int64_t *turn, int64_t next) { __atomic_store_n(turn, next, __ATOMIC_RELEASE); }
+    static int mclink_pwrite_text(int fd, const char *data, size_t size, uint64_t at)
+    {
+        while (size) {
+            ssize_t n = pwrite(fd, data, size > 1 << 30 ? 1 << 30 : size, at);
+            if (n < 0) {
+                if (errno == EINTR)
+                    continue;
+                return -1;
+            }
+            data += n;
+            at += n;
+            size -= n;
+        }
+        return 0;
+    }
     static int mclink_write_text(int fd, const char *data, size_t size)
     {
         while (size) {
@@ -32,6 +55,9 @@ cdef extern from * nogil:
     }
     """
     int write_all "mclink_write_text"(int fd, const char* data, size_t size)
+    int write_at "mclink_pwrite_text"(int fd, const char* data, size_t size, uint64_t at)
+    void wait_turn "mclink_wait_turn"(int64_t* turn, int64_t index)
+    void end_turn "mclink_end_turn"(int64_t* turn, int64_t next)
 
 cdef extern from *:
     int __builtin_clzll(unsigned long long value) noexcept nogil
@@ -43,6 +69,14 @@ cdef enum:
     NAME_COLUMN = 16         # where addresses stand
     CREF_COLUMN = 50         # where the files of the cross reference table stand
     SPARE = 8192             # bytes that reserve() leaves at least
+
+cdef struct Sink:            # the file that the text goes to
+    int fd                   # its descriptor
+    bint seekable            # parts may be written at their places, in any order
+    uint64_t end             # bytes written, or given a place
+    int64_t turn             # index of the task whose text comes next
+    int error                # the first errno
+
 
 cdef const char* HEX = b"0123456789abcdef"
 
@@ -67,6 +101,22 @@ cdef bint reserve(Text* t, size_t more) noexcept nogil:
     t.data = grown
     t.capacity = need
     return True
+
+
+cdef void drain(Sink* s, Text* t, int64_t index) noexcept nogil:
+    """Writes the text of task `index` behind that of the tasks in front of it; the buffer is empty afterwards."""
+    cdef uint64_t at
+    wait_turn(&s.turn, index)
+    at = s.end
+    s.end += t.used
+    if t.failed and s.error == 0:
+        s.error = ENOMEM
+    if not s.seekable and s.error == 0 and write_all(s.fd, t.data, t.used) != 0:
+        s.error = errno
+    end_turn(&s.turn, index + 1)
+    if s.seekable and write_at(s.fd, t.data, t.used, at) != 0:
+        s.error = errno
+    t.used = 0
 
 
 cdef inline void put(Text* t, const char* text, size_t n) noexcept nogil:
@@ -195,7 +245,8 @@ cdef struct MemberJob:       # the lines of one run
     const SymbolKey* symbols # defined globals by fragment
     const Name* readable     # [nsymbols] their demangled names, or NULL
     const char* names        # text of those
-    Text* texts              # [chunks] the results
+    Text* texts              # [threads] a buffer each
+    Sink* sink               # where they go; NULL: a single task leaves its text in the buffer
 
 
 cdef inline bint is_mangled(const Global* g) noexcept nogil:
@@ -311,14 +362,16 @@ cdef void write_lines(void* context, int64_t index, int thread) noexcept nogil:
     if i > 0:
         frag = job.ids[i - 1]
         start = c.frag_addr[frag] + c.frags[frag].size
-    put_members(job, &job.texts[index], i, i + CHUNK if i + CHUNK < job.count else job.count, start)
+    put_members(job, &job.texts[thread], i, i + CHUNK if i + CHUNK < job.count else job.count, start)
+    if job.sink != NULL:
+        drain(job.sink, &job.texts[thread], index)
 
 
 cdef void write_plain(void* context, int64_t index, int thread) noexcept nogil:
     """The lines of CHUNK rows of Columns.plain, members included."""
     cdef MemberJob job = (<MemberJob*>context)[0]
     cdef Columns* c = job.c
-    cdef Text* t = &job.texts[index]
+    cdef Text* t = &job.texts[thread]
     cdef const char* name
     cdef Plain* p
     cdef uint64_t i
@@ -333,11 +386,44 @@ cdef void write_plain(void* context, int64_t index, int thread) noexcept nogil:
         put_char(t, c'\n')
         job.ids = p.members
         put_members(&job, t, 0, p.count, 0)
+    if job.sink != NULL:
+        drain(job.sink, t, index)
+
+
+cdef void write_discarded(void* context, int64_t index, int thread) noexcept nogil:
+    """The lines of the sections of one live file that are not in the output."""
+    cdef MemberJob* job = <MemberJob*>context
+    cdef Columns* c = job.c
+    cdef Text* t = &job.texts[thread]
+    cdef uint32_t id = c.live[index]
+    cdef File* f = &c.files[id]
+    cdef uint32_t i, type
+    cdef const char* name
+    for i in range(1, f.shnum if f.kind == FILE_OBJECT else 1):
+        if c.frag_state[f.frag_base + i] & STATE_LIVE and c.frags[f.frag_base + i].output:
+            continue
+        type = f.shdrs[i].sh_type
+        if type == SHT_NULL or type == SHT_SYMTAB or type == SHT_STRTAB or type == SHT_REL or \
+                type == SHT_RELA or type == SHT_CREL or type == SHT_SYMTAB_SHNDX or type == SHT_LLVM_ADDRSIG:
+            continue
+        if type == SHT_GROUP and not c.frag_state[f.frag_base + i] & STATE_DISCARDED:
+            continue
+        name = f.shstrtab + f.shdrs[i].sh_name
+        put_name(t, name, strlen(name), True)
+        put_hex(t, 0, job.digits)
+        put_char(t, c' ')
+        put_size(t, f.shdrs[i].sh_size)
+        put_char(t, c' ')
+        put_file(t, c, id)
+        put_char(t, c'\n')
+    if job.sink != NULL:
+        drain(job.sink, t, index)
 
 
 cdef class MapText:
-    """The text of a map. `demangle`: a callable (bytes) -> str for symbol names, or None; `digits`: those of an
-    address, 16 or 8."""
+    """The text of a map, written while it is made. `demangle`: a callable (bytes) -> str for symbol names, or None;
+    `digits`: those of an address, 16 or 8; `fd`: the descriptor of the file, empty when `seekable`. Each method may raise
+    OSError."""
     cdef Text text
     cdef Tables tables
     cdef object demangle
@@ -346,13 +432,17 @@ cdef class MapText:
     cdef SymbolKey* sorted       # defined globals by fragment, then by value
     cdef Name* readable          # [nsorted] their demangled names; NULL without demangling
     cdef Text names              # text of those
-    cdef Text* pieces            # [npieces] finished parts of the text, in front of `text`
-    cdef size_t npieces
+    cdef Text* buffers           # [nbuffers] one for each thread; NULL at first
+    cdef int nbuffers
+    cdef Sink sink               # the file
 
-    def __cinit__(self, Tables tables, demangle, int digits):
+    def __cinit__(self, Tables tables, demangle, int digits, int fd, bint seekable):
         self.tables = tables
         self.demangle = demangle
         self.digits = digits
+        memset(&self.sink, 0, sizeof(Sink))
+        self.sink.fd = fd
+        self.sink.seekable = seekable
         memset(&self.text, 0, sizeof(Text))
         if not reserve(&self.text, 1 << 16):
             raise MemoryError
@@ -434,17 +524,6 @@ cdef class MapText:
             put(&self.text, g.name, g.name_len)
         return 0
 
-    cdef int push(self, Text* t) except -1:
-        """Ends the piece `t` of the text; it is empty afterwards."""
-        cdef Text* grown = <Text*>realloc(self.pieces, (self.npieces + 1) * sizeof(Text))
-        if grown == NULL or t.failed:
-            raise MemoryError
-        self.pieces = grown
-        self.pieces[self.npieces] = t[0]
-        self.npieces += 1
-        memset(t, 0, sizeof(Text))
-        return 0
-
     def add_members(self, size_t members, uint64_t count, uint64_t start, str pattern):
         """Appends the lines of one run, in parallel: `count` fragment ids at address `members`, from address `start`
         on; gaps are filled with `pattern` (see add_fill). Returns the end of the last member."""
@@ -484,52 +563,44 @@ cdef class MapText:
 
     cdef int run(self, task_t task, MemberJob* job, int64_t n) except -1:
         """Appends what `n` tasks write, in their order."""
-        cdef int64_t i
-        job.texts = &self.text
+        cdef int threads = max(job.c.threads, 1)
+        cdef int i
         if n == 1:
+            job.texts = &self.text
+            job.sink = NULL
             task(job, 0, 0)
             return 0
-        self.push(&self.text)
-        job.texts = <Text*>calloc(n + 1, sizeof(Text))
-        if job.texts == NULL:
-            raise MemoryError
+        if self.buffers == NULL:
+            self.buffers = <Text*>calloc(threads, sizeof(Text))
+            if self.buffers == NULL:
+                raise MemoryError
+            self.nbuffers = threads
+        self.flush()
+        job.texts = self.buffers
+        job.sink = &self.sink
+        self.sink.turn = 0
         with nogil:
-            parallel_for(task, job, n, job.c.threads)
-        for i in range(n):
-            self.push(&job.texts[i])
-        free(job.texts)
+            parallel_for(task, job, n, threads)
+        return self.check()
+
+    cdef int flush(self) except -1:
+        """Writes what Python has appended."""
+        self.sink.turn = 0
+        with nogil:
+            drain(&self.sink, &self.text, 0)
+        return self.check()
+
+    cdef int check(self) except -1:
+        """Raises OSError when something could not be written."""
+        if self.sink.error:
+            raise OSError(self.sink.error, "")
         return 0
 
     def add_discarded(self):
         """Appends the input sections that are not in the output, in link order."""
-        cdef Columns* c = &self.tables.c
-        cdef Text* t = &self.text
-        cdef uint32_t k, i, type
-        cdef File* f
-        cdef const char* name
-        for k in range(1, c.nlive):
-            f = &c.files[c.live[k]]
-            if f.kind != FILE_OBJECT:
-                continue
-            for i in range(1, f.shnum):
-                if c.frag_state[f.frag_base + i] & STATE_LIVE and c.frags[f.frag_base + i].output:
-                    continue
-                type = f.shdrs[i].sh_type
-                if type == SHT_NULL or type == SHT_SYMTAB or type == SHT_STRTAB or type == SHT_REL or \
-                        type == SHT_RELA or type == SHT_CREL or type == SHT_SYMTAB_SHNDX or type == SHT_LLVM_ADDRSIG:
-                    continue
-                if type == SHT_GROUP and not c.frag_state[f.frag_base + i] & STATE_DISCARDED:
-                    continue
-                name = f.shstrtab + f.shdrs[i].sh_name
-                put_name(t, name, strlen(name), True)
-                put_hex(t, 0, self.digits)
-                put_char(t, c' ')
-                put_size(t, f.shdrs[i].sh_size)
-                put_char(t, c' ')
-                put_file(t, c, c.live[k])
-                put_char(t, c'\n')
-        if t.failed:
-            raise MemoryError
+        cdef MemberJob job
+        self.open(&job)
+        self.run(write_discarded, &job, self.tables.c.nlive)
 
     def add_commons(self):
         """Appends the common symbols that got storage: name, size, file. Returns how many."""
@@ -604,24 +675,15 @@ cdef class MapText:
         if t.failed:
             raise MemoryError
 
-    def write(self, int fd):
-        """Writes the text to a file descriptor. Raises OSError."""
-        cdef size_t i
-        cdef int status = 0
-        self.push(&self.text)
-        with nogil:
-            for i in range(self.npieces):
-                if write_all(fd, self.pieces[i].data, self.pieces[i].used) != 0:
-                    status = errno
-                    break
-        if status:
-            raise OSError(status, "")
+    def finish(self):
+        """Writes what is left of the text. Raises OSError."""
+        self.flush()
 
     def __dealloc__(self):
-        cdef size_t i
-        for i in range(self.npieces):
-            free(self.pieces[i].data)
-        free(self.pieces)
+        cdef int i
+        for i in range(self.nbuffers):
+            free(self.buffers[i].data)
+        free(self.buffers)
         free(self.text.data)
         free(self.names.data)
         free(self.readable)

@@ -1,5 +1,6 @@
 """Phase 3: -Map, -M and --cref, in the layout of GNU ld 2.40, which builds parse."""
 
+import posix
 import sys
 
 from mclink._core import files, symbols
@@ -20,27 +21,33 @@ SHF_EXECINSTR = 4
 
 def write_map(link):
     """Writes the map where the options want it; --cref alone goes to standard output."""
+    options = link.options
+    if options.map_file in (None, "-", ""):
+        sys.stdout.flush()
+        write_text(link, sys.stdout.fileno(), False)
+        return
+    try:
+        with open(map_path(options), "wb", buffering=0) as stream:
+            write_text(link, stream.fileno(), stream.seekable())
+    except OSError as error:
+        link.diag.error(f"cannot write map file {options.map_file}: {posix.strerror(error.errno)}")
+
+
+def write_text(link, fd, seekable):
+    """Writes all that goes to the map's file."""
     from mclink._core.maptext import MapText
     options = link.options
     digits = 16 if link.target.data.ELF_CLASS == 64 else 8
     demangle = None
     if options.demangle:
         from mclink.demangle import demangle
-    text = MapText(link.tables, demangle, digits)
+    text = MapText(link.tables, demangle, digits, fd, seekable)
     if options.map_file is not None or options.print_map:
         Map(link, text, digits).write()
     if options.cref:
         text.add("\nCross Reference Table\n\n" + "Symbol".ljust(50) + "File\n")
         text.add_cref()
-    if options.map_file in (None, "-", ""):
-        sys.stdout.flush()
-        text.write(sys.stdout.fileno())
-        return
-    try:
-        with open(map_path(options), "wb", buffering=0) as stream:
-            text.write(stream.fileno())
-    except OSError as error:
-        link.diag.error(f"cannot open map file {options.map_file}: {error.strerror}")
+    text.finish()
 
 
 def map_path(options):
