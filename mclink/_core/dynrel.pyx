@@ -39,41 +39,60 @@ cdef struct Packed:          # a packed table while it is written
     uint64_t offset          # of the last relocation
     int64_t addend           # of the last relocation
 
-cdef void sort_by_offset(Rela* rows, Rela* spare, uint64_t n) noexcept nogil:
-    """Radix sort by r_offset, stable; `spare` has room for n rows too."""
-    cdef uint64_t low = ~<uint64_t>0, high = 0, i, at, digit, count
+cdef Rela* sort_by_offset(Rela* rows, Rela* spare, uint64_t n) noexcept nogil:
+    """Radix sort by r_offset, stable; `spare` has room for n rows too. Returns where the sorted rows are: one of both."""
+    cdef uint64_t low = ~<uint64_t>0, high = 0, bits = 0, i, at, digit, count
     cdef uint64_t starts[1 << DIGIT_BITS]
     cdef uint32_t shift = 0
-    cdef Rela* source = rows
-    cdef Rela* target = spare
     cdef Rela* swap
     for i in range(n):
         low = min(low, rows[i].r_offset)
         high = max(high, rows[i].r_offset)
+    for i in range(n):
+        bits |= rows[i].r_offset - low
+    while bits and not bits >> shift & 1:
+        # Words stand at multiples of their size: those bits need no pass.
+        shift += 1
     while n and shift < 64 and (high - low) >> shift:
         memset(starts, 0, sizeof(starts))
         for i in range(n):
-            starts[((source[i].r_offset - low) >> shift) & ((1 << DIGIT_BITS) - 1)] += 1
+            starts[((rows[i].r_offset - low) >> shift) & ((1 << DIGIT_BITS) - 1)] += 1
         at = 0
         for digit in range(1 << DIGIT_BITS):
             count = starts[digit]
             starts[digit] = at
             at += count
         for i in range(n):
-            digit = ((source[i].r_offset - low) >> shift) & ((1 << DIGIT_BITS) - 1)
-            target[starts[digit]] = source[i]
+            digit = ((rows[i].r_offset - low) >> shift) & ((1 << DIGIT_BITS) - 1)
+            spare[starts[digit]] = rows[i]
             starts[digit] += 1
-        swap = source
-        source = target
-        target = swap
+        swap = rows
+        rows = spare
+        spare = swap
         shift += DIGIT_BITS
-    if source != rows:
-        memcpy(rows, source, n * sizeof(Rela))
+    return rows
 
 
 cdef inline bint is_relative(const Ops* ops, const Rela* r) noexcept nogil:
     """Some targets have one type for these and for symbolic ones."""
     return r.r_type == ops.dyn_relative and (r.r_sym == 0 or ops.dyn_relative != ops.dyn_symbolic)
+
+
+cdef uint64_t gather_relative(const Ops* ops, Rela* rows, Rela* spare, uint64_t n) noexcept nogil:
+    """Puts the relative relocations in front, in their order, and returns how many there are. Those of the
+    fragments stand there already. `spare` has room for n rows."""
+    cdef uint64_t first = 0, others = 0, i
+    while first < n and is_relative(ops, &rows[first]):
+        first += 1
+    for i in range(first, n):
+        if is_relative(ops, &rows[i]):
+            rows[first] = rows[i]
+            first += 1
+        else:
+            spare[others] = rows[i]
+            others += 1
+    memcpy(rows + first, spare, others * sizeof(Rela))
+    return first
 
 
 cdef uint32_t relocation_bucket(const Ops* ops, const Rela* r, uint32_t* ranks, uint32_t* seen,
@@ -90,35 +109,28 @@ cdef uint32_t relocation_bucket(const Ops* ops, const Rela* r, uint32_t* ranks, 
 
 
 cdef bint sort_relocations(Columns* c, uint8_t* out, uint64_t* relative) noexcept nogil:
-    """write_relocations() in sorted order; False without memory."""
+    """write_relocations() in sorted order; False without memory. Leaves dynrels in another order."""
     cdef const Ops* ops = <const Ops*>c.ops
-    cdef uint64_t n = c.ndynrels, i, first = 0, last = n, at, count
+    cdef uint64_t n = c.ndynrels, i, first, at, count
     cdef uint32_t step = relocation_size(c), symbols = 1, seen = 0, bucket
-    cdef Rela* rows = <Rela*>malloc((2 * n + 1) * sizeof(Rela))
+    cdef Rela* spare = <Rela*>malloc((n + 1) * sizeof(Rela))
+    cdef Rela* rows
     cdef uint32_t* ranks
     cdef uint64_t* starts
     for i in range(n):
         symbols = max(symbols, c.dynrels[i].r_sym + 1)
     ranks = <uint32_t*>calloc(symbols, sizeof(uint32_t))
     starts = <uint64_t*>calloc(symbols + 3, sizeof(uint64_t))
-    if rows == NULL or ranks == NULL or starts == NULL:
-        free(rows)
+    if spare == NULL or ranks == NULL or starts == NULL:
+        free(spare)
         free(ranks)
         free(starts)
         return False
-    for i in range(n):
-        if is_relative(ops, &c.dynrels[i]):
-            rows[first] = c.dynrels[i]
-            first += 1
-    last = first
-    for i in range(n):
-        if not is_relative(ops, &c.dynrels[i]):
-            rows[last] = c.dynrels[i]
-            last += 1
-    sort_by_offset(rows, rows + n, first)
-    sort_by_offset(rows + first, rows + n, n - first)
+    first = gather_relative(ops, c.dynrels, spare, n)
+    rows = sort_by_offset(c.dynrels, spare, first)
     for i in range(first):
         store_relocation(c, out + i * step, &rows[i])
+    rows = sort_by_offset(c.dynrels + first, spare, n - first) - first
     for i in range(first, n):
         starts[relocation_bucket(ops, &rows[i], ranks, &seen, symbols)] += 1
     at = first
@@ -131,7 +143,7 @@ cdef bint sort_relocations(Columns* c, uint8_t* out, uint64_t* relative) noexcep
         store_relocation(c, out + starts[bucket] * step, &rows[i])
         starts[bucket] += 1
     relative[0] = first
-    free(rows)
+    free(spare)
     free(ranks)
     free(starts)
     return True
@@ -290,7 +302,8 @@ cdef void pack_symbolic(Packed* p, Rela* rows, Rela* spare, uint64_t n) noexcept
                 rows[rest] = rows[start]
                 rest += 1
         i = end
-    sort_by_offset(rows, spare, rest)
+    if sort_by_offset(rows, spare, rest) != rows:
+        memcpy(rows, spare, rest * sizeof(Rela))
     end = 0
     for addend in range(2):
         start = end
@@ -334,8 +347,7 @@ cdef bint pack_all(Columns* c, Packed* p) noexcept nogil:
         if kind == 1:
             pack_symbolic(p, rows + first, rows + n, end - first)
         else:
-            sort_by_offset(rows + first, rows + n, end - first)
-            pack_relatives(p, rows + first, end - first)
+            pack_relatives(p, sort_by_offset(rows + first, rows + n, end - first), end - first)
     free(rows)
     return True
 
