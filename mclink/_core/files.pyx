@@ -143,6 +143,11 @@ def file_name(Tables tables, uint32_t id):
     return name
 
 
+def file_size(Tables tables, uint32_t id):
+    """Bytes of a file as it was mapped."""
+    return tables.c.files[id].size
+
+
 def file_state(Tables tables, uint32_t id):
     """(kind, state, archive shell, flags, why_gid, why_file) of a file."""
     cdef File* f = &tables.c.files[id]

@@ -174,7 +174,7 @@ def configure(link):
     options = link.options
     data = link.target.data
     kind = options.output_kind
-    threads = link.extra["threads"] = options.threads or available_threads()
+    threads = link.extra["threads"] = options.threads or default_threads(link)
     link.tables.configure(
         threads=threads,
         machine=data.MACHINE, elf32=data.ELF_CLASS == 32, swap=data.BIG_ENDIAN, rela=data.RELA,
@@ -185,6 +185,20 @@ def configure(link):
         z_nocopyreloc=not options.z_copyreloc, relax=options.relax is not False,
         use_relr="relr" in options.pack_dyn_relocs, large_common=data.LARGE_COMMON, large_flag=data.LARGE_FLAG,
         split_info=getattr(data, "SPLIT_INFO", False))
+
+
+SMALL = 12 << 20     # bytes of objects and archives
+
+
+def default_threads(link):
+    """As many threads as CPUs, but one for inputs so small that starting others takes longer than they save."""
+    sizes = {}
+    for entry in link.inputs.values():
+        if entry.kind == "thin":
+            return available_threads()
+        if entry.kind != "shared":
+            sizes[entry.path] = files.file_size(link.tables, entry.file)
+    return available_threads() if sum(sizes.values()) > SMALL else 1
 
 
 def available_threads():

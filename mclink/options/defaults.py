@@ -232,7 +232,7 @@ class Options:
     reproduce = None            # path of the tar file
 
     # -- resources and plugins
-    threads = None              # number of threads, >= 1; None: the CPUs this process may use
+    threads = None              # number of threads, >= 1; None: the inputs decide
     plugins = None              # list of -plugin paths
     plugin_opts = None          # list of -plugin-opt values
     lto_options = None          # list of --lto-... as given

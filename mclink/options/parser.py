@@ -641,8 +641,6 @@ class _Reader:
         """LDEMULATION and LD_RUN_PATH (GNU ld manual, Environment Variables and -rpath)."""
         import posix
         options = self.options
-        if options.threads is None:
-            options.threads = min(len(posix.sched_getaffinity(0)), 256)
         environment = posix.environ
         if options.emulation is None and b"LDEMULATION" in environment:
             options.emulation = environment[b"LDEMULATION"].decode("utf-8", "surrogateescape")

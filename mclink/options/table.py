@@ -122,7 +122,7 @@ COMMON = (
     ("--compress-debug-sections", "[STYLE[:LEVEL]]", "on_compress_debug", "compress_debug", None, "",
      "Compress debug sections: none, zlib, zlib-gabi, zlib-gnu, zstd"),
     ("--threads", "[N]", "on_threads", "threads", None, "",
-     "Use N threads (default: one for each CPU)"),
+     "Use N threads (default: one for each CPU; one for small inputs)"),
     ("-v", "", "set", "print_version", 1, "", "Print the version, go on if there are inputs"),
     ("--version", "", "on_action", "action", "version", "", "Print the version and leave"),
     # -- what compiler drivers add for other linkers

@@ -7,6 +7,7 @@ import pytest
 import mclink
 from mclink._core import files, symbols
 from mclink.diag import LinkError
+from mclink.inputs import load
 
 SOURCE = ".globl _start\n_start: call other\n ret\n"
 OTHER = ".globl other\nother: ret\n.section .note.GNU-stack,\"\",@progbits\n"
@@ -61,3 +62,16 @@ def test_errors_are_exceptions(tmp_path, objects):
 def test_link_returns_the_status(tmp_path, objects, capfd):
     assert mclink.link(["-o", str(tmp_path / "x"), objects[0]]) == 1
     assert "undefined symbol: other" in capfd.readouterr().err
+
+
+def test_small_inputs_are_linked_by_one_thread_unless_told(tmp_path, objects, monkeypatch):
+    monkeypatch.setattr(load, "available_threads", lambda: 3)
+
+    def threads(*words):
+        link = mclink.Link([*words, "-o", str(tmp_path / "x"), *objects])
+        link.run("inputs")
+        return link.extra["threads"]
+
+    assert (threads(), threads("--threads=2")) == (1, 2)
+    monkeypatch.setattr(load, "SMALL", 100)
+    assert threads() == 3
