@@ -242,7 +242,7 @@ def measure_case(case, contenders, probe, work, options):
     if options.floors:
         os.remove(kept)
     return {
-        "name": case.name, "title": case.title, "size": case.size, "rounds": rounds,
+        "name": case.name, "title": case.title, "size": case.size, "rounds": rounds, "threads": options.threads,
         "inputs": sum(map(os.path.getsize, case.input_files())), "load": loads,
         "floors": [item.name for item in able if not item.linker and item.name in runs],
         "unable": unable, "output_sizes": sizes, "runs": runs,

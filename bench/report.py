@@ -43,7 +43,7 @@ def case_table(record):
                   "| faults minor/major | strangers |",
                   "|---|---|---|---|---|---|---|---|---|---|"]
         lines += [run_row(name, runs[name], record["output_sizes"].get(name)) for name in runs]
-        lines += ["", *ratio_table(record)]
+        lines += ["", *ratio_table(record), *scaling_table(record)]
     lines += [f"- {name} did not link it: {why}" for name, why in record["unable"].items()]
     return lines + [""]
 
@@ -73,6 +73,42 @@ def ratio_table(record):
             cells.append("" if one == other else " / ".join(f"{r:.2f}" for r in ratios))
         lines.append(f"| {one} | " + " | ".join(cells) + " |")
     return lines + [""]
+
+
+def scaling_table(record):
+    """Wall and processor time of those who were measured with several thread counts, and what more threads gained."""
+    counts = {}
+    for name in record["runs"]:
+        peer, _, threads = name.partition(" -j")
+        if name not in record["floors"]:
+            counts.setdefault(peer, {})[int(threads or record["threads"])] = name
+    lines = []
+    for peer, names in counts.items():
+        base = min(names)
+        for threads in sorted(names) if len(names) > 1 else ():
+            runs = record["runs"][names[threads]]
+            gain, cost = (pair_ratio(record["runs"], names[base], names[threads], FIGURES[0][1]),
+                          pair_ratio(record["runs"], names[threads], names[base], FIGURES[1][1]))
+            lines.append(f"| {peer} | {threads} | " + " | ".join(
+                seconds(median([value(run) for run in runs])) for _name, value in FIGURES[:2])
+                + f" | {gain:.2f} | {cost:.2f} |")
+    if not lines:
+        return []
+    return ["Scaling, against the fewest threads in the same round:", "",
+            "| | threads | wall | CPU | times as fast | CPU |", "|---|---|---|---|---|---|", *lines, ""]
+
+
+def micro_table(path):
+    """Markdown of what micro.py wrote to the JSON file `path`."""
+    with open(path) as file:
+        benchmarks = json.load(file)["benchmarks"]
+    lines = ["| | units | ns a unit, median | best | rounds |", "|---|---|---|---|---|"]
+    for row in benchmarks:
+        figures = list(row["extra_info"].items())
+        unit, units = figures[0]
+        lines.append(f"| {row['name'].removeprefix('test_').replace('_', ' ')} | {units:,} {unit} | "
+                     f"{figures[1][1]} | {figures[2][1]} | {row['stats']['rounds']} |")
+    return lines
 
 
 def growth_table(records):

@@ -4,6 +4,7 @@
     bench/run.py --install          everything, from a fresh machine
     bench/run.py --install --wild   the same, with wild built by cargo
     bench/run.py --quick            a minute's smoke: small inputs, three rounds
+    bench/run.py --micro            the micro benchmarks of the core
     bench/run.py --case clang-release --case debug --peer mold-new=/opt/mold/bin/mold
 
 Inputs, outputs and results live in a work folder: $MCLINK_BENCH_DIR, else ~/.cache/mclink-bench.
@@ -13,6 +14,7 @@ The linker under test is $MCLINK_LD, else what `mclink --print-gcc-dir` names.
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -86,18 +88,26 @@ def choose_cases(work, wanted, full):
     return cases
 
 
+def thread_counts(text):
+    """The argument of --scaling."""
+    return tuple(int(word) for word in text.split(","))
+
+
 def parse_options(argv):
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--install", action="store_true", help="install peers and inputs first")
     parser.add_argument("--wild", action="store_true", help="with --install: build wild too")
     parser.add_argument("--quick", action="store_true", help="small inputs, three rounds")
+    parser.add_argument("--micro", action="store_true", help="only the micro benchmarks of the core (micro.py)")
     parser.add_argument("--full", action="store_true", help="the generated family at full size")
     parser.add_argument("--case", action="append", metavar="NAME", help="only this case")
     parser.add_argument("--only", action="append", metavar="PEER", help="only this linker")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PATH",
                         help="another linker that joins in")
     parser.add_argument("--threads", type=int, default=2, help="threads of each link (2)")
+    parser.add_argument("--scaling", type=thread_counts, default=(), metavar="N,N...",
+                        help="every case with these thread counts too, for the table of scaling")
     parser.add_argument("--rounds", type=int, help="rounds, instead of each case's own number")
     parser.add_argument("--over", dest="fresh", action="store_false",
                         help="link over the old output (default: each link writes a new file)")
@@ -122,7 +132,8 @@ def enter_environment(work):
 def contenders_of(case, found, options, work):
     """One contender for each peer and thread count of `case`; GNU ld has no thread count."""
     folder = os.path.join(work, "out", case.name)
-    for threads in case.threads:
+    asked = [None if count == options.threads else count for count in options.scaling]
+    for threads in dict.fromkeys((*case.threads, *asked)):
         count = threads or options.threads
         for peer in found:
             if threads and peer.kind == "bfd":
@@ -145,6 +156,10 @@ def main(argv):
         options.rounds = options.rounds or 3
         options.case = options.case or list(QUICK)
     os.makedirs(work, exist_ok=True)
+    folder = options.results or os.path.join(work, "results")
+    os.makedirs(folder, exist_ok=True)
+    if options.micro:
+        return run_micro(folder, options.rounds)
     probe = measure.build_probe(work)
     found = peers.find_peers(work, options.peer, options.only)
     if len(found) < 2:
@@ -157,8 +172,6 @@ def main(argv):
         "threads": options.threads, "output": "new" if options.fresh else "overwritten",
         "peers": {peer.name: peer.version for peer in found}, "cases": [],
     }
-    folder = options.results or os.path.join(work, "results")
-    os.makedirs(folder, exist_ok=True)
     for case in choose_cases(work, options.case, options.full):
         print(f"case: {case.name}", flush=True)
         contenders = list(contenders_of(case, found, options, work))
@@ -169,8 +182,29 @@ def main(argv):
     report.write_markdown(results, os.path.join(folder, "results.md"))
     if not report.write_plots(results, folder):
         print("bench: no matplotlib, so no plots")
+    status = judge(results, found)
+    if options.quick and "mclink" in results["peers"]:
+        status = run_micro(folder, options.rounds) or status
     print(f"results: {folder}")
-    return judge(results, found)
+    return status
+
+
+def run_micro(folder, rounds):
+    """Runs micro.py and writes its figures to micro.json and micro.md in `folder`; pytest's exit status."""
+    figures = os.path.join(folder, "micro.json")
+    here = os.path.dirname(os.path.abspath(__file__))
+    environment = dict(os.environ)
+    if rounds:
+        environment["MCLINK_BENCH_ROUNDS"] = str(rounds)
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull,
+                           "--rootdir", here, os.path.join(here, "micro.py"), f"--benchmark-json={figures}"],
+                          env=environment)
+    if done.returncode == 0:
+        lines = report.micro_table(figures)
+        print("\n".join(lines))
+        with open(os.path.join(folder, "micro.md"), "w") as file:
+            file.write("\n".join(lines) + "\n")
+    return done.returncode
 
 
 def judge(results, found):

@@ -1,7 +1,7 @@
 """Installing what the bench needs on a fresh Debian 12: peers, archives, NumPy.
 
 Everything that Debian does not package goes to the work folder: a virtual environment with
-NumPy, matplotlib and the ziglang wheel (whose lld is the newest), and wild built by cargo.
+NumPy, matplotlib, pytest-benchmark and the ziglang wheel (whose lld is the newest), and wild built by cargo.
 """
 
 import os
@@ -14,7 +14,7 @@ PACKAGES = ("gcc", "g++", "binutils", "lld-19", "mold", "clang-19", "llvm-19-dev
             "libxml2-dev", "libsqlite3-dev", "python3-venv", "qemu-user", *(
                 "g++-" + triple for triple in ("aarch64-linux-gnu", "arm-linux-gnueabihf", "mips-linux-gnu",
                                                "mips64el-linux-gnuabi64", "powerpc64-linux-gnu", "powerpc64le-linux-gnu")))
-WHEELS = ("numpy", "matplotlib", "ziglang")
+WHEELS = ("numpy", "matplotlib", "pytest", "pytest-benchmark", "ziglang")
 
 # The newest wild may ask for a newer compiler than is installed; this one is tried then.
 WILD_FALLBACK = "0.10.0"
@@ -49,7 +49,7 @@ def environment_python(work):
 
 
 def install_environment(work):
-    """The virtual environment with NumPy, matplotlib and ziglang."""
+    """The virtual environment with WHEELS."""
     python = environment_python(work)
     if not os.path.exists(python):
         run([sys.executable, "-m", "venv", os.path.dirname(os.path.dirname(python))])

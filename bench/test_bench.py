@@ -1,4 +1,4 @@
-"""The bench's own arithmetic and its generated objects (run by pytest; needs NumPy and binutils)."""
+"""The bench's own arithmetic and its generated objects (run by pytest; needs binutils and what setup_peers.WHEELS names)."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import measure
 import peers
+import report
 import run
 from inputs import case, family
 
@@ -95,6 +96,33 @@ def test_an_unknown_peer_is_an_error(tmp_path):
         peers.find_peers(str(tmp_path), only=["no-such-linker"])
     with pytest.raises(SystemExit):
         peers.find_peers(str(tmp_path), named=["x=/bin/true"])
+
+
+def test_scaling_is_taken_inside_rounds():
+    """Twice as fast in each round, though the rounds differ; floors and single thread counts have no row."""
+    def runs(*walls):
+        return [{"wall": wall, "user": 1.0, "system": 0.0} for wall in walls]
+
+    record = {"threads": 2, "floors": ["(cp output)"], "runs": {
+        "mclink": runs(1.0, 5.0, 2.0), "mclink -j1": runs(2.0, 10.0, 4.0), "gold": runs(1, 1, 1), "(cp output)": runs(1)}}
+    rows = [line for line in report.scaling_table(record) if line.startswith("| mclink")]
+    assert [row.split(" | ")[1] for row in rows] == ["1", "2"] and rows[1].endswith("| 2.00 | 1.00 |")
+    assert not report.scaling_table({**record, "runs": {"gold": runs(1)}})
+
+
+def test_micro_benchmarks_run(tmp_path):
+    """Each gives units and ns a unit; needs pytest-benchmark and a built mclink."""
+    assert run.run_micro(str(tmp_path), 1) == 0
+    table = (tmp_path / "micro.md").read_text().splitlines()
+    assert len(table) == 2 + 5 and all(float(line.split(" | ")[2]) > 0 for line in table[2:])
+
+
+def test_plots_are_written(tmp_path):
+    """One file a case; needs matplotlib."""
+    one = {"wall": 1.0, "user": 1.0, "system": 0.0, "peak": 1 << 20}
+    results = {"cases": [{"name": "x", "title": "X", "floors": [], "runs": {"mclink": [one], "bfd": [one]}}]}
+    assert report.write_plots(results, str(tmp_path))
+    assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_a_failed_mclink_fails_the_run():
