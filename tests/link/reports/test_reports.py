@@ -199,10 +199,11 @@ def test_verbose_prints_the_script(tc):
 def test_stats_and_time_trace(tc):
     import json
     main, lib = objects(tc)
-    done = tc.ld("out", main, lib, "--stats", "--time-trace=trace")
+    done = tc.ld("out", main, lib, "--stats", "--time-trace=trace", "--threads=2")
     assert "resolve symbols" in done.err and "objects linked" in done.err
     events = json.loads((tc.dir / "trace").read_text())["traceEvents"]
     assert any(event.get("name") == "resolve symbols" and event["dur"] > 0 for event in events)
+    assert {event["tid"] for event in events} >= {0, 1, 2}      # the passes, and what each thread did in them
 
 
 def test_a_map_that_cannot_be_written(tc):
