@@ -1,7 +1,7 @@
 """The default scripts as trees, stored when the package is built."""
 
 from marshal import dumps, loads
-from posix import stat
+from posix import listdir, stat
 
 from mclink.paths import read_file
 from mclink.target.style import Variant
@@ -34,13 +34,15 @@ def default_tree(style, variant, sources):
     return parse_builtin(text(), sources)
 
 
-# What the text of the scripts is made by
-SOURCES = ("default_script.py", "style.py", "styles.py", "styles_aarch64.py", "styles_arm.py", "styles_ppc64.py")
+def source_names():
+    """The modules that make the text of the scripts."""
+    return sorted([name for name in listdir(FOLDER)
+                   if name.endswith(".py") and name.startswith(("style", "default_script"))])
 
 
 def source_stamp():
-    """((size, mtime in ns), ...) of SOURCES. Raises OSError."""
-    states = [stat(f"{FOLDER}/{name}") for name in SOURCES]
+    """((size, mtime in ns), ...) of these. Raises OSError."""
+    states = [stat(f"{FOLDER}/{name}") for name in source_names()]
     return tuple([(state.st_size, state.st_mtime_ns) for state in states])
 
 
