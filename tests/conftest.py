@@ -55,7 +55,7 @@ def tc(target, linker, peers, object_cache, tmp_path):
 def pytest_generate_tests(metafunc):
     if "target" not in metafunc.fixturenames:
         return
-    rows = enabled_targets()
+    rows = enabled_targets(Path(metafunc.definition.path).parent.name)
     for mark in metafunc.definition.iter_markers("targets"):
         rows = [t for t in rows if t.name in mark.args]
     for mark in metafunc.definition.iter_markers("needs"):
