@@ -7,10 +7,12 @@ import pytest
 
 from harness.toolchain import run_command
 
-pytestmark = pytest.mark.targets("amd64", "i386", "aarch64")
+pytestmark = pytest.mark.targets("amd64", "i386", "aarch64", "armhf", "armel")
 
-ZIG_TARGETS = {"amd64": "x86_64-netbsd", "i386": "x86-netbsd", "aarch64": "aarch64-netbsd"}
-PROGRAM_NAMES = {"amd64": "x86_64--netbsd-ld", "i386": "i486--netbsdelf-ld", "aarch64": "aarch64--netbsd-ld"}
+ZIG_TARGETS = {"amd64": "x86_64-netbsd", "i386": "x86-netbsd", "aarch64": "aarch64-netbsd",
+               "armhf": "arm-netbsd-eabihf", "armel": "arm-netbsd-eabi"}
+PROGRAM_NAMES = {"amd64": "x86_64--netbsd-ld", "i386": "i486--netbsdelf-ld", "aarch64": "aarch64--netbsd-ld",
+                 "armhf": "armv7--netbsdelf-eabihf-ld", "armel": "armv6--netbsdelf-eabi-ld"}
 
 MAIN = r"""
 #include <stdio.h>
