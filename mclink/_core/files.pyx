@@ -2,6 +2,7 @@
 from libc.errno cimport errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
+from mclink._core.elf cimport SHF_EXECINSTR
 from mclink._core.tables cimport *
 
 cdef extern from * nogil:
@@ -123,6 +124,30 @@ def set_kind(Tables tables, uint32_t id, kind, flags=0):
     f.kind = {"none": FILE_NONE, "object": FILE_OBJECT, "shared": FILE_SHARED,
               "just-symbols": FILE_JUST_SYMBOLS}[kind]
     f.flags |= flags
+
+
+def header_flags(Tables tables not None, uint32_t machine, bint code_only=False):
+    """[(file name, e_flags)] of the live objects for a machine, in link order, equal flags in a row only once.
+
+    code_only: of those with code."""
+    cdef Columns* c = &tables.c
+    cdef uint32_t i, k
+    cdef const File* f
+    cdef int64_t last = -1
+    found = []
+    for i in range(c.nlive):
+        f = &c.files[c.live[i]]
+        if f.kind != FILE_OBJECT or f.machine != machine or <int64_t>f.e_flags == last:
+            continue
+        if code_only:
+            for k in range(1, f.shnum):
+                if f.shdrs[k].sh_flags & SHF_EXECINSTR and f.shdrs[k].sh_size:
+                    break
+            else:
+                continue
+        last = f.e_flags
+        found.append((f.name[:f.name_len].decode("utf-8", "replace"), f.e_flags))
+    return found
 
 
 def set_state_bad(Tables tables, uint32_t id):

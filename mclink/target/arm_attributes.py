@@ -33,6 +33,10 @@ _SMALLEST = (RW_DATA, RO_DATA, ALIGN_PRESERVED, BTI_USE, PACRET_USE)
 _ORDER_021 = (GOT_USE, FP_DENORMAL, ALIGN_NEEDED)
 
 
+_KNOWN = {UNALIGNED, FP_HP, FP16_FORMAT, MPEXTENSION, DIV_USE, DSP, MVE, PAC, BTI, NODEFAULTS, ALSO_COMPATIBLE, T2EE,
+          CONFORMANCE, VIRTUALIZATION, MPEXTENSION_OLD, BTI_USE, PACRET_USE, GOALS, FP_GOALS, COMPATIBILITY}
+
+
 class DamagedAttributes(ValueError):
     """The section cannot be read."""
 
@@ -184,7 +188,6 @@ def merge_file(out, new, name, first, link):
             diag.error(f"{name}: conflicting architecture profiles {chr(fresh)}/{chr(old)}")
     for tag in _LARGEST:
         out[tag] = max(a[tag], b[tag])
-    out[MPEXTENSION] = max(out[MPEXTENSION], b[MPEXTENSION_OLD])
     for tag in _SMALLEST:
         out[tag] = min(a[tag], b[tag])
     for tag in _ORDER_021:
@@ -202,6 +205,10 @@ def merge_file(out, new, name, first, link):
             out[R9_USE] = b[R9_USE]
         elif b[R9_USE] != 3:
             diag.error(f"{name}: conflicting use of R9")
+    if b[RW_DATA] == 2 and out.get(R9_USE, 0) not in (1, 3):
+        diag.error(f"{name}: SB relative addressing conflicts with use of R9")
+    if a[COMPATIBILITY] != b[COMPATIBILITY]:
+        _refuse_other_tools(a[COMPATIBILITY], b[COMPATIBILITY], name, diag)
     if a[WCHAR] and b[WCHAR] and a[WCHAR] != b[WCHAR]:
         if options.wchar_size_warning is not False:
             diag.warn(f"{name} uses {b[WCHAR]}-byte wchar_t yet the output is to use {a[WCHAR]}-byte wchar_t; "
@@ -214,10 +221,9 @@ def merge_file(out, new, name, first, link):
         if a[FP16_FORMAT] and a[FP16_FORMAT] != b[FP16_FORMAT]:
             diag.error(f"fp16 format mismatch between {name} and {first}")
         out[FP16_FORMAT] = b[FP16_FORMAT]
-    if 2 in (a[DIV_USE], b[DIV_USE]):
-        out[DIV_USE] = 2
-    else:
-        out[DIV_USE] = min(a[DIV_USE], b[DIV_USE])
+    if a[DIV_USE] != b[DIV_USE]:
+        # 0 allows division where the architecture has it, 1 forbids it.
+        out[DIV_USE] = 2 if 2 in (a[DIV_USE], b[DIV_USE]) else 0 if _may_divide(a) or _may_divide(b) else 1
     if {a[VIRTUALIZATION], b[VIRTUALIZATION]} == {1, 2}:
         out[VIRTUALIZATION] = 3
     else:
@@ -227,6 +233,38 @@ def merge_file(out, new, name, first, link):
             del out[tag]
     if NODEFAULTS in new:
         out[NODEFAULTS] = 0
+
+
+def _may_divide(tags):
+    return not tags[DIV_USE] and (tags[CPU_ARCH] == V7 and chr(tags[PROFILE]) in "RM" or tags[CPU_ARCH] >= V7E_M)
+
+
+def _refuse_other_tools(old, fresh, name, diag):
+    """Tag_compatibility: what other tools than those named may do with a file."""
+    old, fresh = (value or (0, b"") for value in (old, fresh))
+    text = ["{}, {}".format(number, vendor.decode("utf-8", "replace")) for number, vendor in (fresh, old)]
+    diag.error(f"{name}: object tag '{text[0]}' is incompatible with tag '{text[1]}'")
+
+
+def check_flags(link, name, flags):
+    """The EABI version in e_flags, and objects that are no input any more."""
+    version = flags >> 24
+    if flags & 0x00800000:
+        link.diag.error(f"{name} is already in final BE8 format")
+    elif version not in (4, 5):
+        link.diag.error(f"source object {name} has EABI version {version}, but the output has EABI version 5")
+
+
+def check_tags(link, name, found):
+    """Attributes that nobody knows: optional ones are dropped, others are not understood without them."""
+    for tag in sorted(found):
+        if tag in _KNOWN or tag <= VFP_ARGS + 2:
+            continue
+        if tag & 127 < 64:
+            link.diag.error(f"{name}: unknown mandatory EABI object attribute {tag}")
+        else:
+            link.diag.warn(f"{name}: unknown EABI object attribute {tag}")
+        del found[tag]
 
 
 def _merge_arch(out, a, b, new, name, diag):
@@ -329,11 +367,16 @@ def merge_attributes(link):
             continue
         if not found:
             continue
+        check_tags(link, name, found)
+        if MPEXTENSION_OLD in found:
+            found[MPEXTENSION] = max(found.get(MPEXTENSION, 0), found.pop(MPEXTENSION_OLD))
         if out is None:
             out = dict(found)
             first = name
         else:
             merge_file(out, found, name, first, link)
+    for name, flags in files.header_flags(link.tables, link.target.data.MACHINE, True):
+        check_flags(link, name, flags)
     out = link.extra["attributes"] = out or {}
     flags = link.target.data.E_FLAGS
     if out and not link.options.relocatable:

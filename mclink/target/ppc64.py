@@ -296,9 +296,9 @@ G_FORCED_LOCAL, G_REF_REGULAR = 128, 256
 def merge_inputs(link):
     """All inputs are of one ABI (e_flags); those that do not say go with the others. Their attributes become one."""
     from mclink.diag import LinkError
-    from mclink._core.arch import ppc64
+    from mclink._core import files
     chosen = None
-    for path, flags in ppc64.abi_flags(link.tables):
+    for path, flags in files.header_flags(link.tables, link.target.data.MACHINE):
         if flags & ~3:
             raise LinkError(f"{path}: unknown e_flags {flags:#x}")
         if flags == 0:

@@ -708,21 +708,6 @@ cdef void fill(uint8_t* out, uint64_t size, bint swap) noexcept nogil:
 
 # ---- connecting
 
-def abi_flags(Tables tables not None):
-    """[(file name, e_flags)] of the live objects, in link order, equal flags in a row only once."""
-    cdef Columns* c = &tables.c
-    cdef uint32_t i
-    cdef const File* f
-    cdef int64_t last = -1
-    found = []
-    for i in range(c.nlive):
-        f = &c.files[c.live[i]]
-        if f.kind == FILE_OBJECT and f.machine == 21 and <int64_t>f.e_flags != last:
-            last = f.e_flags
-            found.append((f.name[:f.name_len].decode("utf-8", "replace"), f.e_flags))
-    return found
-
-
 def connect(OpsTable table not None, bint big_endian=False):
     """Gives `table` the functions of 64-bit Power; PLT style 0 is ELFv2's, 1 is ELFv1's."""
     cdef Ops* o = &table.ops

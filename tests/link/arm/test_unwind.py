@@ -92,3 +92,50 @@ def test_mixed_float_arguments_are_an_error(tc):
                     f".globl {name}\n{name}: bx lr\n", name=name) for name, value in (("_start", 1), ("two", 0))]
     done = tc.ld("a", *parts, check=False)
     assert done.rc == 1 and "VFP register arguments" in done.err and "two.o" in done.err
+
+
+MIXES = {
+    "R9 for other things": ("Tag_ABI_PCS_R9_use,1", "Tag_ABI_PCS_R9_use,2"),
+    "static base without R9": ("Tag_ABI_PCS_RW_data,3", "Tag_ABI_PCS_RW_data,2"),
+    "size of wchar_t": ("Tag_ABI_PCS_wchar_t,2", "Tag_ABI_PCS_wchar_t,4"),
+    "size of enums": ("Tag_ABI_enum_size,1", "Tag_ABI_enum_size,2"),
+    "platform": ("Tag_PCS_config,1", "Tag_PCS_config,2"),
+    "profile": ("Tag_CPU_arch_profile,65", "Tag_CPU_arch_profile,77"),
+    "architecture": ("Tag_CPU_arch,16", "Tag_CPU_arch,9"),
+    "half floats": ("Tag_ABI_FP_16bit_format,1", "Tag_ABI_FP_16bit_format,2"),
+    "other tools": ('Tag_compatibility,1,"x"', 'Tag_compatibility,0,""'),
+    "unknown": ("200,1", "200,2"),
+    "division": ("Tag_DIV_use,0", "Tag_DIV_use,1"),
+    "old number of the MP extension": ("70,1", "Tag_MPextension_use,0"),
+    "virtualization": ("Tag_Virtualization_use,1", "Tag_Virtualization_use,2"),
+}
+
+
+def with_attribute(tc, name, attribute):
+    return tc.asm(f".eabi_attribute Tag_ABI_FP_number_model, 3\n.eabi_attribute {attribute}\n.globl {name}\n{name}: bx lr\n",
+                  name=name)
+
+
+@pytest.mark.targets("armhf")
+@pytest.mark.parametrize("mix", MIXES)
+def test_mixes_are_taken_as_gnu_ld_takes_them(tc, mix):
+    """Refused, warned of or merged: all the same."""
+    parts = [with_attribute(tc, name, attribute) for name, attribute in zip(("_start", "two"), MIXES[mix])]
+    ours, theirs = (linker.ld("a", *parts, check=False) for linker in (tc, tc.gnu))
+    assert ours.rc == theirs.rc, str(ours)
+    assert ("warning" in ours.err) == ("warning" in theirs.err)
+    if ours.rc == 0:
+        assert tc.elf(ours.path).data(".ARM.attributes").hex() == tc.gnu.elf(theirs.path).data(".ARM.attributes").hex()
+
+
+@pytest.mark.targets("armhf")
+@pytest.mark.parametrize("flags,good", [(0x05000200, True), (0x04000000, True), (0, False), (0x02000000, False), (0x05800000, False)])
+def test_header_flags(tc, flags, good):
+    """Objects of old ABIs and finished BE8 code are refused."""
+    parts = [with_attribute(tc, name, "Tag_CPU_arch,10") for name in ("_start", "two")]
+    data = bytearray(parts[1].read_bytes())
+    data[36:40] = flags.to_bytes(4, "little")
+    changed = tc.dir / "changed.o"
+    changed.write_bytes(data)
+    for linker in (tc, tc.gnu):
+        assert (linker.ld("a", parts[0], changed, check=False).rc == 0) == good
