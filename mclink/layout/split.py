@@ -16,10 +16,11 @@ def split_outputs(link):
     sizes = _NO_LIMIT if options.split_by_file is None else max(options.split_by_file, 1)
     counts = _NO_LIMIT if options.split_by_reloc is None else options.split_by_reloc or _RELOCS
     names = {section.name for section in link.outputs}
+    whole = {".eh_frame", getattr(link.target.data, "DESCRIPTORS", (b"",))[0].decode()}
     pieces = []
     for section in link.outputs:
-        if section.name != ".eh_frame":
-            # Linkers know the unwind table by its name alone.
+        if section.name not in whole:
+            # Linkers know the unwind table, and function descriptors, by their names alone.
             pieces += _split(link, section, sizes, counts, names)
     for piece in pieces:
         link.outputs.append(piece)
