@@ -21,6 +21,8 @@ _INPUT_ONLY = SHF_INFO_LINK | SHF_GROUP | SHF_COMPRESSED | SHF_EXCLUDE
 _TYPES_BY_NAME = {".init_array": SHT_INIT_ARRAY, ".fini_array": SHT_FINI_ARRAY,
                   ".preinit_array": SHT_PREINIT_ARRAY}
 
+_EMPTY = (".bss", ".tbss", ".sbss")
+
 # Output sections in which words of .ctors and .dtors stand in reverse.
 _ARRAYS = (".init_array", ".fini_array")
 
@@ -215,7 +217,8 @@ def describe_section(section, members, link, own):
     if section.type in (SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY):
         section.entsize = link.target.data.ELF_CLASS // 8
     if not section.type or section.type == SHT_NOBITS and contents:
-        section.type = SHT_PROGBITS
+        # Without inputs the name decides (gABI, "Special Sections").
+        section.type = SHT_NOBITS if not section.type and not contents and section.name in _EMPTY else SHT_PROGBITS
     elif not contents:
         section.type = SHT_NOBITS
     if internal:
