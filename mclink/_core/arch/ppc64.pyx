@@ -121,7 +121,8 @@ cdef uint8_t choose_got(const Columns* c, const Fragment* frag, uint32_t index, 
     cdef const Rela* r = &frag.relocs[index]
     cdef uint32_t x = instruction_at(c, frag, r.r_offset)
     if family == FAMILY_GOT_34:
-        if not (<const Ops*>c.ops).arch_flags & ARCH_PCREL or r.r_offset & 3 or not holds(frag, r.r_offset, 8) or (x & 0xfffc0000U) != P_PLD_R \
+        if not (<const Ops*>c.ops).arch_flags & ARCH_PCREL or r.r_offset & 3 or not holds(frag, r.r_offset, 8) \
+                or (x & 0xfffc0000U) != P_PLD_R \
                 or (instruction_at(c, frag, r.r_offset + 4) & 0xfc1f0000U) != 0xe4000000U:
             return 0
         return A_OPT_34 if may_join(c, frag, index) else A_DIRECT_34
@@ -290,9 +291,9 @@ cdef inline bint may_lack_nop(Place* p) noexcept nogil:
     return strcmp(name, b".init") == 0 or strcmp(name, b".fini") == 0
 
 
-cdef void restore_toc(Place* p, bint changed) noexcept nogil:
-    """The NOP behind a call becomes the load of r2. A jump needs none in a program, where all share one r2 and the
-    start-up code never returns to a caller in another module; changed: the target has another one all the same."""
+cdef void restore_toc(Place* p) noexcept nogil:
+    """The NOP behind a call becomes the load of r2. A jump needs none in a program: compilers jump only to code with
+    the same r2, and the start-up code never returns."""
     cdef uint64_t offset = p.frag.relocs[p.index].r_offset
     cdef bint swap = p.c.swap
     cdef uint32_t load = 0xe8410028U if is_v1(p.ops) else 0xe8410018U
@@ -304,7 +305,7 @@ cdef void restore_toc(Place* p, bint changed) noexcept nogil:
             return
         if next == load:
             return
-    if not get(p.loc, swap) & 1 and not p.c.shared_output and not changed:
+    if not get(p.loc, swap) & 1 and not p.c.shared_output:
         return
     if not may_lack_nop(p):
         fault_value(p, FAULT_NO_NOP, 0, 0, 0)
@@ -330,7 +331,7 @@ cdef void apply_far_call(Place* p, const Rela* r, const RelocType* t) noexcept n
     if is_inline(t.relax):
         take_slot_out(p, t.relax == FAMILY_PLT_CALL and not saved)
     if saved:
-        restore_toc(p, kind == THUNK_TOC)
+        restore_toc(p)
     store_checked(p, t, thunk_address(c, row) - p.P)
 
 
@@ -349,7 +350,7 @@ cdef void apply_call(Place* p, const Rela* r, const RelocType* t) noexcept nogil
         target = plt_address(c, aux)
         if aux.needs & NEED_CANONICAL_PLT:
             target += p.ops.plt.canonical_size
-        restore_toc(p, False)
+        restore_toc(p)
     else:
         target = code_address(c, f, r.r_sym, r.r_addend, True)
     store_checked(p, t, target - p.P)

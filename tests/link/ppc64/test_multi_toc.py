@@ -68,29 +68,6 @@ def test_small_model(tc, mode):
     assert tc.elf(image).section(".got").size > FILES * COUNT * 8
 
 
-def test_jump_to_another_toc(tc):
-    """Nothing brings the TOC pointer back behind a jump: refused as with GNU ld."""
-    fill = "    .section .toc,\"aw\"\n" + "    .quad 1\n" * 5000
-    other = """
-        .text
-        .globl other
-        .type other,@function
-    """ + ("other: addis 2,12,.TOC.-other@ha\n    addi 2,2,.TOC.-other@l\n    .localentry other,.-other\n" if tc.target.little else
-           '    .section .opd,"aw"\nother: .quad .Lo,.TOC.@tocbase,0\n    .text\n.Lo:\n') + """
-        ld 3,.Lw@toc(2)
-        blr
-    """ + fill + ".Lw: .quad 2\n"
-    start = ("    .text\n    .globl _start\n    .type _start,@function\n" + ("_start:\n" if tc.target.little else
-             '    .section .opd,"aw"\n_start: .quad .Ls,.TOC.@tocbase,0\n    .text\n.Ls:\n')
-             + "    ld 3,.Lw@toc(2)\n    {} other\n    nop\n" + fill + ".Lw: .quad 2\n")
-    objs = [tc.asm(other, name="other")]
-    assert tc.ld("a.out", tc.asm(start.format("bl"), name="call"), *objs).rc == 0
-    jump = tc.asm(start.format("b"), name="jump")
-    done = tc.ld("a.out", jump, *objs, check=False)
-    assert done.rc == 1 and "lacks nop, can't restore toc" in done.err
-    assert tc.gnu.ld("a.out", jump, *objs, check=False).rc != 0
-
-
 def test_no_multi_toc(tc):
     objs = [tc.c(part(n), "-O1", "-mcmodel=small", "-fPIC", name=f"p{n}") for n in range(FILES)]
     objs += [tc.c(MAIN, "-O1", "-fPIC", name="main"), *(tc.c(values(n), "-fPIC", name=f"v{n}") for n in range(FILES))]
