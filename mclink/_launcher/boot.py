@@ -139,10 +139,22 @@ class LateStream:
 
 
 class LateFinder:
-    """The last finder: a module that nobody knows may be a file, which only the whole interpreter can load."""
+    """The last finder. The interpreter's own extension modules are loaded here (a build id's hash is one); what
+    nobody knows may be another file, which only the whole interpreter can load."""
+
+    create_module = staticmethod(_imp.create_dynamic)
+    exec_module = staticmethod(_imp.exec_dynamic)
 
     @staticmethod
     def find_spec(name, path=None, target=None):
+        if path is None and sys.stdout is OUT:
+            from _mclink_start import EXTENSIONS
+            file = f"{EXTENSIONS}/{name}{_imp.extension_suffixes()[0]}"
+            try:
+                posix.stat(file)
+                return ModuleSpec(name, LateFinder, origin=file)
+            except OSError:
+                pass
         # The finder of files comes behind this one in sys.meta_path and is asked next.
         complete_start()
         return None

@@ -205,7 +205,10 @@ static struct PyModuleDef START = {
 
 static PyObject *init_start(void)
 {
-    return PyModule_Create(&START);
+    PyObject *module = PyModule_Create(&START);
+    if (module && PyModule_AddStringConstant(module, "EXTENSIONS", PYTHON_DYNLOAD))
+        Py_CLEAR(module);
+    return module;
 }
 
 /* The configuration of `python -I -S -X utf8`, with every path given. The hash seed is fixed, so that

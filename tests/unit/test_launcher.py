@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,23 @@ def test_names_that_are_no_text(package):
     done = subprocess.run([os.fsencode(package / "_launcher" / "gcc" / "ld"), b"caf\xe9.o"],
                           capture_output=True, env={**os.environ, "LC_ALL": "C"})
     assert b"caf\\udce9.o" in done.stdout
+
+
+def test_the_second_half_of_the_start_is_for_those_who_need_it(package):
+    """Extension modules do not, modules in files and streams do."""
+    (package / "driver.py").write_text(
+        "import sys\n"
+        "def main(argv):\n"
+        "    import zlib\n"
+        "    late = ['encodings' in sys.modules]\n"
+        "    import colorsys\n"
+        "    late.append('encodings' in sys.modules)\n"
+        "    print(late, zlib.crc32(b'x'))\n"
+        "    return 0\n")
+    write_bundle(package, package / "_launcher" / "bundle.bin")
+    done = run(package / "_launcher" / "gcc" / "ld", "a.o")
+    whole = sys.version_info >= (3, 13)     # the start has no halves there
+    assert done.stdout == f"[{whole}, True] {zlib.crc32(b'x')}\n", done.stderr
 
 
 def test_start_imports_nothing_heavy(package):
