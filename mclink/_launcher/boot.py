@@ -29,7 +29,8 @@ class Bundle:
     def find_spec(self, name, path=None, target=None):
         row = self.index.get(name)
         if row is None:
-            return None
+            # Some releases' own finder looks for no built-in module inside a package.
+            return ModuleSpec(name, BuiltinImporter, origin="built-in") if path and _imp.is_builtin(name) else None
         is_package, stamp, _, _, _ = row
         file = self.root + name.replace(".", "/")
         source = file + "/__init__.py" if is_package else file + ".py"
