@@ -219,3 +219,29 @@ def test_where_blx_is_used(tc, arch, flag):
         path = linker.ld("a", "-Ttext=0x10000", *flag, obj).path
         kinds.append(dict(disassembly(tc, path))[0x10000].split()[0])
     assert kinds[0] == kinds[1]
+
+
+M_PROFILE = r"""
+static long sys(long n, long a, long b, long c) {
+  register long r0 __asm__("r0") = a; register long r1 __asm__("r1") = b; register long r2 __asm__("r2") = c;
+  register long r7 __asm__("r7") = n;
+  __asm__ volatile("svc 0" : "+r"(r0) : "r"(r1), "r"(r2), "r"(r7) : "memory"); return r0; }
+const char text[] = "far\n";
+__attribute__((noinline, section(".far"))) int five(int a, int b, int c, int d, int e) { return a + 2 * b + 3 * c + 4 * d + 5 * e; }
+__attribute__((noinline)) int near(int a) { return five(a, 1, 2, 3, 4) + 1; }
+__attribute__((noinline, section(".far"))) int back(int a) { return near(a) * 2; }
+void _start(void) { if (back(1) == 84) sys(4, 1, (long)text, 4); sys(1, 0, 0, 0); }
+"""
+
+
+@pytest.mark.targets("armel")
+@pytest.mark.parametrize("cpu", ["cortex-m0", "cortex-m3", "cortex-m23", "cortex-m33"])
+@pytest.mark.parametrize("flags", [(), ("--pic-veneer",)], ids=["absolute", "pic"])
+def test_m_profile_runs(tc, cpu, flags):
+    """Processors without ARM instructions: all registers survive, and the veneers are Thumb."""
+    obj = tc.c(M_PROFILE, f"-mcpu={cpu}", "-mthumb", "-O1", "-ffreestanding", "-fno-pic", "-fno-pie")
+    path = tc.ld("p", "--section-start=.far=0x8000000", *flags, obj).path
+    assert tc.out(path) == "far\n"
+    e = tc.elf(path)
+    assert {s.name for s in e.symbols} >= {"__near_veneer", "__five_veneer"}
+    assert not any(s.name == "$a" for s in e.symbols)
