@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.linker import find_linker, find_peer
+from harness.structure import NotExecuted
 from harness.targets import enabled_targets
 from harness.toolchain import Toolchain, clean_env, run_command
 
@@ -86,3 +87,24 @@ def pytest_collection_modifyitems(config, items):
     lacking = [i for i in items if any(flavour in m.kwargs for m in i.iter_markers("lacks"))]
     config.hook.pytest_deselected(items=lacking)
     items[:] = [i for i in items if i not in lacking]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A program that nothing can run ends its test, passed as far as it came."""
+    outcome = yield
+    if outcome.excinfo and isinstance(outcome.excinfo[1], NotExecuted):
+        item.user_properties.append(("not executed", str(outcome.excinfo[1])))
+        outcome.force_result(None)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says how many tests stopped where their program would have run."""
+    counts = {}
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, target in report.user_properties if report.when == "call" else ():
+            if name == "not executed":
+                counts[target] = counts.get(target, 0) + 1
+    for target, count in counts.items():
+        terminalreporter.write_line(f"{target}: {count} tests linked their programs and looked at their structure; "
+                                    "nothing here runs them")

@@ -11,10 +11,11 @@ class Target:
     """One row: how to compile for a machine, how to run its programs, and what its ABI has."""
 
     __slots__ = ("name", "triple", "emulation", "machine", "bits", "little", "cflags", "qemu", "loader", "reloc_prefix",
-                 "features", "packages")
+                 "features", "packages", "executed",
+                 "clang_flags", "scripts")
 
     def __init__(self, name, triple, emulation, machine, bits, little, loader, reloc_prefix, features, cflags=(), qemu=None,
-                 packages=()):
+                 packages=(), executed=True, clang_flags=(), scripts=()):
         self.name = name                    # short name, used in test ids
         self.triple = triple                # GNU triple: prefix of the cross tools, folder of the sysroot
         self.emulation = emulation          # -m argument of GNU ld
@@ -27,6 +28,9 @@ class Target:
         self.reloc_prefix = reloc_prefix    # "R_X86_64_"
         self.features = frozenset(features)
         self.packages = tuple(packages)     # Debian packages beyond requirements-apt.txt
+        self.executed = executed            # False: nothing here runs its programs; see harness.structure
+        self.clang_flags = tuple(clang_flags)   # what clang does not find out by itself
+        self.scripts = dict(scripts)        # name -> text of linker scripts that are wrong in the Debian package
 
     def tls_dialect(self, descriptors):
         """Compiler flags for TLS descriptors, or for calls of __tls_get_addr, which most compilers take by default."""
@@ -58,6 +62,12 @@ TARGETS = {t.name: t for t in (
            # Run by the host's kernel: threads hang under qemu-i386 7.2, whoever has linked them.
            ("eh-frame", "ifunc", "relr", "static-pie", "copy", "gnu-hash", "tls-static", "tlsdesc", "noplt"),
            packages=("gcc-i686-linux-gnu", "g++-i686-linux-gnu", "libc6-i386", "lib32stdc++6")),
+    # Kernels are built without CONFIG_X86_X32_ABI, and qemu-user does not know it.
+    Target("x32", "x86_64-linux-gnux32", "elf32_x86_64", "EM_X86_64", 32, True, "/libx32/ld-linux-x32.so.2", "R_X86_64_",
+           _ALL + ("tlsdesc", "noplt"), packages=("gcc-x86-64-linux-gnux32", "g++-x86-64-linux-gnux32"), executed=False,
+           clang_flags=("--gcc-install-dir=/usr/lib/gcc-cross/x86_64-linux-gnux32/12",
+                        "-isystem", "/usr/x86_64-linux-gnux32/include"),
+           scripts={"libm.a": "GROUP ( /usr/x86_64-linux-gnux32/lib/libm-2.36.a /usr/x86_64-linux-gnux32/lib/libmvec.a )"}),
     Target("aarch64", "aarch64-linux-gnu", "aarch64linux", "EM_AARCH64", 64, True, "/lib/ld-linux-aarch64.so.1", "R_AARCH64_",
            _ALL + ("tlsdesc",), qemu="qemu-aarch64",
            packages=("gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu", "qemu-user")),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.elf import Elf
 from harness.linker import find_peer
+from harness.structure import NotExecuted, check_structure
 
 SUFFIX = {"c": ".c", "c++": ".cc", "asm": ".S"}
 
@@ -80,7 +81,8 @@ class Toolchain:
         if name in ("gcc", "g++"):
             return [f"{self.target.triple}-{name}", *self.target.cflags]
         clang = {"clang": "clang-19", "clang++": "clang++-19"}[name]
-        return [clang, *self.target.cflags] if self.target.name == "amd64" else [clang, f"--target={self.target.triple}", *self.target.cflags]
+        triple = [] if self.target.name == "amd64" else [f"--target={self.target.triple}"]
+        return [clang, *triple, *self.target.clang_flags, *self.target.cflags]
 
     def write(self, name, data):
         """Write a text or binary file into the test's folder and return its path."""
@@ -140,6 +142,11 @@ class Toolchain:
         """Link through a compiler driver; ``out`` is a name in the test's folder."""
         path = self.dir / out
         how = [f"--ld-path={self.linker.path}"] if driver.startswith("clang") else ["-B", self.linker.gcc_dir]
+        for name, text in self.target.scripts.items():
+            folder = self.cache / f"scripts-{self.target.name}"
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
+            how += ["-L", folder]
         return run_command([*self.driver(driver), *how, *args, "-o", path], cwd=self.dir, check=check, path=path,
                            env=clean_env(**env) if env else None)
 
@@ -167,10 +174,17 @@ class Toolchain:
 
     def runner(self):
         """The command in front of a program of the target."""
+        if not self.target.executed:
+            raise NotExecuted(self.target.name)
         return [] if self.target.native else [self.target.qemu, "-L", f"/usr/{self.target.triple}"]
 
     def run(self, exe, *args, check=True, env=None, stdin=None, timeout=60):
-        """Run a program of the target, with the test's folder on the library path; returns its Result."""
+        """Run a program of the target, with the test's folder on the library path; returns its Result.
+
+        Where nothing can run it, its structure is looked at and the test ends here (harness.structure)."""
+        if not self.target.executed:
+            check_structure(self.target, self.dir / exe)
+            raise NotExecuted(self.target.name)
         prefix = self.runner()
         full = clean_env(LD_LIBRARY_PATH=str(self.dir), **(env or {}))
         return run_command([*prefix, Path(exe).absolute(), *args], cwd=self.dir, check=check, env=full, stdin=stdin, timeout=timeout)

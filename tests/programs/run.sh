@@ -115,7 +115,7 @@ for package in "${@:-$default}"; do
       zlib) build zlib steps_zlib || status=1 ;;
       sqlite3) build sqlite3 steps_sqlite3 || status=1 ;;
       fmtlib) build fmtlib steps_fmtlib || status=1 ;;
-      pcfmtlib) build pcre2 steps_autoconf --enable-shared --enable-jit --enable-pcre2-16 || status=1 ;;
+      pcre2) build pcre2 steps_autoconf --enable-shared --enable-jit --enable-pcre2-16 || status=1 ;;
       xz-utils) build xz-utils steps_autoconf --enable-shared --disable-static || status=1 ;;
       *) build "$one" steps_autoconf --enable-shared || status=1 ;;
     esac

@@ -47,7 +47,7 @@ def run(tc, path):
                          ids=["near", "thunk", "thunk-with-address", "errata"])
 def test_freestanding(tc, flags):
     """Words, calls, and the addresses that thunks load."""
-    obj = tc.c(FREESTANDING, "-mbig-endian", "-ffreestanding", "-O1", "-fno-pic", "-fno-asynchronous-unwind-tables")
+    obj = tc.c(FREESTANDING, "-mbig-endian", "-ffreestanding", "-O1", "-fno-pic", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables")
     exe = tc.ld("out", *EMULATION, *flags, obj, emulation=False).path
     assert run(tc, exe).rc == 1 + 30 + 20
     assert tc.elf(exe).raw[5] == 2

@@ -55,7 +55,7 @@ def placed(e, rows):
         yield place(offset), type, symbol, addend
 
 
-@pytest.mark.targets("amd64", "i386", "x32", "aarch64", "armhf", "armel", "ppc64le")
+@pytest.mark.targets("amd64", "i386", "aarch64", "armhf", "armel", "ppc64le")
 @pytest.mark.parametrize("kind", KINDS)
 def test_packed_relocations(tc, kind):
     relr = "relr" if "relr" in kind else "none"

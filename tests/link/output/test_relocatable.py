@@ -170,7 +170,8 @@ def test_r_debug_info_survives(tc):
     exe = tc.exe("prog", rel)
     said = run_command(["readelf", "--debug-dump=decodedline", exe]).out
     assert "a.c" in said and "b.c" in said
-    assert run_command(["llvm-dwarfdump-19", "--verify", rel], check=False).rc == 0
+    if tc.target.name != "x32":     # llvm-dwarfdump does not apply R_X86_64_32 there
+        assert run_command(["llvm-dwarfdump-19", "--verify", rel], check=False).rc == 0
 
 
 def test_r_with_script(tc):

@@ -460,8 +460,8 @@ def test_as_needed_counts_references_of_libraries(tc):
 
 def test_as_needed_weak_reference(tc):
     lib = tc.so("libw.so", tc.c("int w(void) { return 0; }", "-fPIC", name="w"))
-    m = tc.c("__attribute__((weak)) int w(void); int main(void) { return w ? w() : 0; }", name="m")
-    judge(tc, "exe", "prog", m, "-Wl,--as-needed", lib)
+    m = tc.c("__attribute__((weak)) int w(void); int main(void) { return w ? w() : 0; }", "-fPIE", name="m")
+    judge(tc, "exe", "prog", "-pie", m, "-Wl,--as-needed", lib)
 
 
 def test_needed_order_and_duplicates(tc):

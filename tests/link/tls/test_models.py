@@ -35,13 +35,13 @@ MAIN = '#include <stdio.h>\nint tls_check(void); int main(void) { puts(tls_check
 #: GNU ld keeps __tls_get_addr, and the library that has it, after it has relaxed every call to it
 UNCALLED = ("dynsyms", "verneed", "needed")
 #: and the PLT entry that the calls no longer use
-UNCALLED_RELOCS = {name: ("relocs",) for name in ("amd64", "i386", "aarch64", "ppc64", "ppc64le")}
+UNCALLED_RELOCS = {name: ("relocs",) for name in ("amd64", "i386", "x32", "aarch64", "ppc64", "ppc64le")}
 MODELS = ["global-dynamic", "local-dynamic", "initial-exec", "local-exec"]
 
 
 def descriptor(tc):
     """The dynamic relocation of a TLS descriptor."""
-    return tc.reloc("TLS_DESC" if tc.target.bits == 32 else "TLSDESC")
+    return tc.reloc("TLSDESC" if tc.target.machine in ("EM_X86_64", "EM_AARCH64") else "TLS_DESC")
 
 
 @pytest.mark.parametrize("mode", EXE_MODES)
