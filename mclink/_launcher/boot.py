@@ -113,19 +113,17 @@ def read_bundle(package):
 
 def load_package(package):
     """Make the folder `package` importable as mclink, from its bundle when there is one."""
-    bundle = read_bundle(package)
-    spec = None
-    if bundle is not None:
-        sys.meta_path.insert(0, bundle)
-        spec = bundle.find_spec("mclink")
+    # Without one, it still finds the modules that are in this program.
+    bundle = read_bundle(package) or Bundle(package, None, (), {})
+    sys.meta_path.insert(0, bundle)
+    spec = bundle.find_spec("mclink")
     if spec is None:
         complete_start()
         from _frozen_importlib_external import spec_from_file_location
         spec = spec_from_file_location("mclink", package + "/__init__.py",
                                        submodule_search_locations=[package])
     _load(spec)
-    if bundle is not None:
-        bundle.load_all()
+    bundle.load_all()
 
 
 class LateStream:
