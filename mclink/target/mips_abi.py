@@ -203,6 +203,9 @@ def merge_attributes(link, order):
 def merge_inputs(link):
     data = link.target.data
     order = "big" if data.BIG_ENDIAN else "little"
+    if link.options.hash_style in ("gnu", "both"):
+        raise LinkError(f"--hash-style={link.options.hash_style}: .dynsym has the order of the GOT on MIPS, which .gnu.hash "
+                        "cannot bear, and .MIPS.xhash is not supported; use --hash-style=sysv")
     flags = merge_flags(link)
     if flags is None:
         flags = {"o32": ABI_O32, "n32": ABI2, "n64": 0}[data.ABI]
