@@ -112,6 +112,12 @@ def test_r_sections_with_several_members(tc):
     """, name=f"o{i}") for i in range(1, 4)]
     path = tc.ld("r.o", "-r", *obj).path
     e = tc.elf(path)
+    if tc.target.machine == "EM_MIPS":
+        # Its assembler pads sections.
+        gnu = tc.elf(tc.gnu.ld("r.o", "-r", *obj).path)
+        for name in (".text.same", ".data.same", ".bss.same"):
+            assert e.section(name).size == gnu.section(name).size
+        return
     assert e.section(".data.same").size == 12 and e.section(".data.same").align == 8
     assert [e.symbol(f"d{i}").value for i in (1, 2, 3)] == [0, 4, 8]
     assert e.section(".text.same").size == 3 and [e.symbol(f"f{i}").value for i in (1, 2, 3)] == [0, 1, 2]
