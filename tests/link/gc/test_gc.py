@@ -202,7 +202,7 @@ def test_descriptions_go_with_their_file(tc):
     bare = tc.asm("""
         .section .mine,"",%progbits
         .long 4""", name="bare")
-    exe = tc.ld("prog", "-static", "--gc-sections", live, dead, bare)
+    exe = tc.ld("prog", "-static", "--gc-sections", "-e", "_start", live, dead, bare)
     e = tc.elf(exe.path)
     assert [e.section(".mine").size, ".debug_own" in {s.name for s in e.sections}] == [4, False]
     without = tc.elf(tc.ld("all", "-static", live, dead, bare).path)
