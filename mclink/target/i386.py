@@ -7,6 +7,8 @@ downwards from it (LE_32, IE_32), GNU's upwards (LE, IE, GOTIE).
 """
 
 from mclink.target.reloc import FIELD_8, FIELD_16, FIELDS, compile_rows
+from mclink.target.x86_64 import (  # noqa: F401 - the same as on amd64
+    PROPERTY_FEATURES, PROPERTY_ISA_NEEDED, PROPERTY_RANGES, tls_bases, tls_module_base)
 
 NAME = "i386"
 STYLE = "elf_i386"
@@ -117,12 +119,6 @@ DECISIONS = {
 
 PLT_STYLES = {"plain": 0, "ibt": 1, "pic": 2, "ibt-pic": 3}
 
-# GNU properties, as on amd64.
-PROPERTY_RANGES = [(0xC0000002, 0xC0007FFF, "and"), (0xC0008000, 0xC000FFFF, "or"),
-                   (0xC0010000, 0xC0017FFF, "or-and")]
-PROPERTY_FEATURES = 0xC0000002
-PROPERTY_ISA_NEEDED = 0xC0008002
-
 # .eh_frame of the PLT sections. The CIE: version 1, "zR", code alignment 1, data alignment -4, return address
 # column 8, PC-relative sdata4 pointers; CFA = esp + 4, return address at CFA - 4.
 PLT_EH_CIE = bytes((
@@ -147,16 +143,6 @@ def plt_eh_program(lazy, ibt, link=None):
         0x3F, 0x1A,             # DW_OP_lit15, DW_OP_and
         0x30 + end, 0x2A,       # DW_OP_lit<end>, DW_OP_ge
         0x32, 0x24, 0x22))      # DW_OP_lit2, DW_OP_shl, DW_OP_plus
-
-
-def tls_bases(start, size, align):
-    """(TP, DTP base) of a TLS block: TP stands behind the aligned block (variant II)."""
-    return (start + size + align - 1) & -align, start
-
-
-def tls_module_base(tp, dtp, shared):
-    """Value of _TLS_MODULE_BASE_; see x86_64."""
-    return dtp if shared else tp
 
 
 def make_ops():
