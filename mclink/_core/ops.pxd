@@ -276,6 +276,8 @@ cdef struct Ops:
     # REL inputs: called once a section when each relocation has the addend of its own field, for addends that
     # are split over several (HI16/LO16). NULL: there are none.
     void (*join_addends)(const Columns* c, const Fragment* frag, Rela* relocs, uint32_t count) noexcept nogil
+    # REL outputs of -r: the type as whose field the addend of `r` is stored. NULL: its own.
+    uint32_t (*addend_type)(const File* f, const Rela* r) noexcept nogil
 
 
 cdef class OpsTable:

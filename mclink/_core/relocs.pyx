@@ -91,9 +91,12 @@ cdef void store_addend(Columns* c, const Fragment* g, const Rela* r, uint8_t* st
     """REL: the addend has changed with the symbol, and stands in the field."""
     cdef const Ops* ops = <const Ops*>c.ops
     cdef const RelocType* t
-    if r.r_type >= ops.ntypes or g.data == NULL:
+    cdef uint32_t type = r.r_type
+    if ops.addend_type != NULL:
+        type = ops.addend_type(&c.files[g.file], r)
+    if type >= ops.ntypes or g.data == NULL:
         return
-    t = &ops.types[r.r_type]
+    t = &ops.types[type]
     if t.size != 0 and in_range(r.r_offset, t.size, g.size):
         store_field(c, ops, t, start + r.r_offset, addend)
 

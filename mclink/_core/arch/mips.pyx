@@ -233,6 +233,18 @@ cdef uint32_t low_partner(const File* f, const Rela* r) noexcept nogil:
     return 0
 
 
+cdef uint32_t addend_type(const File* f, const Rela* r) noexcept nogil:
+    """A GOT16 of a local symbol holds the high half of an addend."""
+    if r.r_sym < f.first_global:
+        if r.r_type == R_MIPS_GOT16:
+            return R_MIPS_HI16
+        if r.r_type == R_MIPS16_GOT16:
+            return R_MIPS16_HI16
+        if r.r_type == R_MICROMIPS_GOT16:
+            return R_MICROMIPS_HI16
+    return r.r_type
+
+
 cdef bint names_pieces(const File* f, uint32_t sym) noexcept nogil:
     """True when the addend chooses among mergeable pieces."""
     cdef uint32_t section
@@ -639,6 +651,7 @@ def connect_mips(OpsTable table not None):
     o.join_records = join_records
     o.record_type = record_type
     o.join_addends = join_addends
+    o.addend_type = addend_type
     o.choose_relaxation = choose_relaxation
     o.apply_relaxed = apply_relaxed
     o.describe_relaxed = describe_relaxed
