@@ -142,9 +142,10 @@ class Map:
             if inverted:
                 attributes += "!" + inverted
             # GNU ld pads the length only when something follows it.
-            self.text.add(f"{region.name:<16} {self.hex(region.origin)} {self.hex(region.length or 0)}"
-                          + (f" {attributes}" if attributes else "") + "\n")
-        self.text.add(f"{'*default*':<16} {self.hex(0)} {self.hex((1 << 4 * self.digits) - 1)}\n")
+            length = self.hex(region.length or 0)
+            self.text.add(f"{region.name:<16} {self.hex(region.origin):<18} "
+                          + (f"{length:<18} {attributes}" if attributes else length) + "\n")
+        self.text.add(f"{'*default*':<16} {self.hex(0):<18} {self.hex((1 << 4 * self.digits) - 1)}\n")
 
     def split_sequence(self):
         """The inputs in front of the first -T and those behind it."""
