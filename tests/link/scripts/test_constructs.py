@@ -214,7 +214,8 @@ def test_orphans_are_named(tc):
     assert tc.ld("out", "-T", script, "--orphan-handling=error", *objects, check=False).rc == 1
 
 
-@pytest.mark.targets("amd64", "i386", "aarch64", "armhf", "ppc64le")
+# Not 64-bit Power: code of a script may lie far from the TOC, so words of it that the default layout drops stay.
+@pytest.mark.targets("amd64", "i386", "aarch64", "armhf")
 @pytest.mark.parametrize("flags", [(), ("-shared",), ("-pie",), ("-r",), ("-N",), ("-n",), ("-z", "separate-code"), ("-z", "noseparate-code"), ("-z", "norelro"), ("-z", "now")],
                          ids=lambda f: " ".join(f) or "exec")
 def test_the_printed_script_gives_the_same_file(tc, flags):
